@@ -1,0 +1,157 @@
+"""The command line: ``python -m study train | sweep | prepare``. Imports torch only to train."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from study.recipes import per_device_batch, recipe_for
+from study.spec import DATASETS, SHORTCUTS, InputError, Spec, check_choice
+
+PRECISIONS = ("32", "bf16")
+WANDB_MODES = ("auto", "online", "offline", "disabled")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other wrong input is answered."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage."""
+        raise InputError(f"{message}; see: python -m {self.prog} --help")
+
+
+def parser() -> Parser:
+    """All verbs and flags; what depth and data set derive is no flag (rule 2)."""
+    top = Parser(prog="study", description="A tracked reproduction study of deep residual learning.")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    train = verbs.add_parser("train", help="train one cell; go on with it if it was interrupted")
+    train.add_argument("--dataset", required=True, help=" | ".join(DATASETS))
+    train.add_argument("--depth", required=True, type=int, help="6n+2, or 18, 34, 50, 101, 152 for imagenet")
+    train.add_argument("--shortcut", required=True, help=" | ".join(SHORTCUTS) + " (none is a plain net)")
+    train.add_argument("--recipe", default="paper", help="paper, or a variant (default: %(default)s)")
+    train.add_argument("--seed", default=0, type=int, help="(default: %(default)s)")
+    add_machine_options(train)
+
+    sweep = verbs.add_parser("sweep", help="run the cells of a W&B grid file here, without W&B")
+    sweep.add_argument("file", type=Path, help="sweeps/*.yaml")
+    sweep.add_argument("--jobs", type=int, default=1, help="cells at a time (default: %(default)s)")
+    sweep.add_argument("--status", action="store_true", help="only show how far each cell is")
+    sweep.add_argument("--dry-run", action="store_true", help="only show the commands")
+    add_machine_options(sweep)
+
+    prepare = verbs.add_parser("prepare", help="fetch or check a data set")
+    prepare.add_argument("dataset", help="cifar10")
+    prepare.add_argument("--source", type=Path, help="an archive or folder to take instead of downloading")
+    add_data_option(prepare)
+    return top
+
+
+def add_machine_options(verb: argparse.ArgumentParser) -> None:
+    """The options that say where a cell runs and never what it is (rule 3)."""
+    verb.add_argument("--devices", type=int, default=1, help="processes of one run (default: %(default)s)")
+    verb.add_argument("--precision", default="32", help=" | ".join(PRECISIONS) + " (default: %(default)s)")
+    verb.add_argument("--runs", type=Path, default=Path(os.environ.get("STUDY_RUNS", "runs")), help="(default: %(default)s)")
+    verb.add_argument("--wandb", default="auto", help=" | ".join(WANDB_MODES) + " (default: %(default)s)")
+    add_data_option(verb)
+
+
+def add_data_option(verb: argparse.ArgumentParser) -> None:
+    """Where the data sets lie."""
+    verb.add_argument("--data", type=Path, default=Path(os.environ.get("STUDY_DATA", "data")), help="(default: %(default)s)")
+
+
+def spell(arguments: Sequence[str]) -> list[str]:
+    """Read flags as W&B's macros write them: ``--shortcut=None`` is none, another ``None`` the default.
+
+    ``--_wandb={...}``, which a requeued run is given, says nothing to us.
+    """
+    spelt: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if flag == "--_wandb":
+            if not equals:
+                next(words, None)
+            continue
+        if flag.startswith("--") and not equals and flag not in ("--status", "--dry-run", "--help"):
+            value = next(words, "")
+        if flag.startswith("--") and value:
+            spelt += _spell_flag(flag, value)
+        else:
+            spelt.append(word)
+    return spelt
+
+
+def _spell_flag(flag: str, value: str) -> list[str]:
+    if value == "None":
+        return ["--shortcut=none"] if flag == "--shortcut" else []
+    if flag in ("--status", "--dry-run"):
+        return [flag] if value == "True" else []
+    if flag == "--wandb" and value == "False":
+        return ["--wandb=disabled"]
+    return [f"{flag}={value}"]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the command line says; returns the exit status."""
+    options = parser().parse_args(spell(arguments))
+    if options.verb == "prepare":
+        return _prepare(options)
+    check_choice("precision", options.precision, PRECISIONS)
+    check_choice("wandb", options.wandb, WANDB_MODES)
+    return _train(options) if options.verb == "train" else _sweep(options)
+
+
+def _train(options: argparse.Namespace) -> int:
+    spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
+    per_device_batch(recipe_for(spec), options.devices)
+    from study.train import Machine, train
+
+    return train(spec, Machine(options.devices, options.precision, options.runs, options.data, options.wandb))
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from study import sweep
+
+    flags = ("devices", "precision", "runs", "data", "wandb")
+    machine = [f"--{flag}={getattr(options, flag)}" for flag in flags]
+    cells = sweep.cells(options.file)
+    if options.status:
+        return sweep.show_status(cells, options.runs)
+    if options.dry_run:
+        return sweep.show_commands(cells, machine)
+    return sweep.run(cells, options.runs, machine, options.jobs)
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    check_choice("dataset", options.dataset, DATASETS)
+    if options.dataset == "digits":
+        print("digits come with scikit-learn; there is nothing to prepare")
+        return 0
+    if options.dataset == "imagenet":
+        raise InputError("imagenet cannot be prepared yet; prepare cifar10")
+    from study.data import prepare_cifar10
+
+    prepare_cifar10(options.data, options.source)
+    print(f"CIFAR-10 lies complete under {options.data}")
+    return 0
+
+
+def main() -> int:
+    """The entry point: one line and status 2 for what the user can mend."""
+    try:
+        return run(sys.argv[1:])
+    except InputError as error:
+        print(f"study: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""Images in memory as bytes, and batches that are a pure function of (seed, step).
+
+The whole batch of a step is drawn from numpy's counter-based generator, keyed by seed and step, and a rank takes its
+slice of it. So neither the number of ranks nor an interruption changes what is trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from study.recipes import Recipe
+from study.spec import InputError
+
+Bytes = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A decoded data set: images (N, H, W, C) as bytes from 0 to `peak`, labels (N,)."""
+
+    train_images: Bytes
+    train_labels: Labels
+    test_images: Bytes
+    test_labels: Labels
+    peak: int
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the decoded arrays: equal whatever archive or mirror they came from."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def load(dataset: str, root: Path) -> Arrays:
+    """Read a data set into memory.
+
+    Raises:
+        InputError: it is missing or corrupt; the message names the command that mends it.
+    """
+    if dataset == "digits":
+        return _digits()
+    if dataset == "cifar10":
+        return _cifar10(root)
+    raise InputError(f"{dataset} cannot be trained on yet; train cifar10 or digits")
+
+
+def _digits() -> Arrays:
+    """scikit-learn's bundled 8x8 digits, split once and for all: 1,437 to train on and 360 to test, by class."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    images = digits.images.astype(np.uint8)[..., None]
+    parts = train_test_split(images, digits.target.astype(np.int64), test_size=360, stratify=digits.target, random_state=0)
+    train_images, test_images, train_labels, test_labels = parts
+    return Arrays(train_images, train_labels, test_images, test_labels, peak=16)
+
+
+def _cifar10(root: Path) -> Arrays:
+    """The official files in torchvision's layout, each checked by its MD5."""
+    from torchvision.datasets import CIFAR10
+
+    check_cifar10(root)
+    train, test = (CIFAR10(str(root), train=train, download=False) for train in (True, False))
+    labels = [np.asarray(part.targets, dtype=np.int64) for part in (train, test)]
+    return Arrays(train.data, labels[0], test.data, labels[1], peak=255)
+
+
+def check_cifar10(root: Path) -> None:
+    """Refuse a CIFAR-10 folder with a missing or altered file, naming it and the mend."""
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity
+
+    folder = root / CIFAR10.base_folder
+    for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]:
+        if not (folder / name).exists():
+            raise InputError(f"{folder / name} is missing; run: python -m study prepare cifar10 --data={root}")
+        if not check_integrity(str(folder / name), md5):
+            raise InputError(
+                f"{folder / name} is corrupt (its MD5 is not the official one); "
+                f"delete it and run: python -m study prepare cifar10 --data={root}"
+            )
+
+
+class Plan(NamedTuple):
+    """What a batch is made of: image numbers, crop corners and flips, each (B,)."""
+
+    index: NDArray[np.int64]
+    top: NDArray[np.int64]
+    left: NDArray[np.int64]
+    flip: NDArray[np.bool_]
+
+    def part(self, rank: int, world_size: int) -> Plan:
+        """The slice of one rank."""
+        size = len(self.index) // world_size
+        return Plan(*(field[rank * size : (rank + 1) * size] for field in self))
+
+
+def plan(recipe: Recipe, images: int, seed: int, step: int) -> Plan:
+    """Batch number `step`: the whole global batch, a pure function of the recipe, the seed and the step.
+
+    Epochs follow each other without a gap: a batch that reaches the end of one takes the rest from the next.
+    """
+    rng = np.random.Generator(np.random.Philox(key=(seed << 64) + step))
+    place = np.arange(step * recipe.batch, (step + 1) * recipe.batch)
+    orders = {epoch: _order(images, seed, epoch) for epoch in {int(place[0] // images), int(place[-1] // images)}}
+    index = np.array([orders[int(p // images)][p % images] for p in place])
+    top, left = rng.integers(0, 2 * recipe.pad + 1, size=(2, recipe.batch))
+    flip = rng.integers(0, 2, size=recipe.batch).astype(bool) & recipe.flip
+    return Plan(index, top, left, flip)
+
+
+@lru_cache(maxsize=4)
+def _order(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order in which epoch number `epoch` visits the images."""
+    return np.random.default_rng([seed, epoch]).permutation(images)
+
+
+def subset(labels: Labels, count: int | None) -> NDArray[np.int64]:
+    """Numbers of a class-balanced subset: the first of each class in file order; all of them when count is None."""
+    if count is None:
+        return np.arange(len(labels))
+    each = count // len(np.unique(labels))
+    return np.sort(np.concatenate([np.flatnonzero(labels == label)[:each] for label in np.unique(labels)]))
+
+
+class Images:
+    """The images of one cell on one device, and the batches made of them.
+
+    Training images lie padded with zeros; a view of all their crops turns crop and gather into one indexing
+    operation. The per-pixel mean (Sec. 4.2) is padded and cropped likewise, so that padding is zero after it too.
+    """
+
+    def __init__(self, arrays: Arrays, recipe: Recipe, device: torch.device) -> None:
+        keep = subset(arrays.train_labels, recipe.train_images)
+        self.recipe, self.peak = recipe, arrays.peak
+        train = arrays.train_images[keep]
+        mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)[None]
+        self.crops = _crops(torch.from_numpy(train).to(device), recipe.pad)
+        self.mean_crops = _crops(torch.from_numpy(mean).to(device), recipe.pad)[0]
+        self.train_labels = torch.from_numpy(arrays.train_labels[keep]).to(device)
+        self.test_images = torch.from_numpy(arrays.test_images).to(device)
+        self.test_labels = torch.from_numpy(arrays.test_labels).to(device)
+
+    @property
+    def train_size(self) -> int:
+        """How many images are trained on."""
+        return len(self.train_labels)
+
+    @property
+    def test_size(self) -> int:
+        """How many images are tested on."""
+        return len(self.test_labels)
+
+    def batch(self, seed: int, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
+        """One rank's part of batch `step`: images (B, C, H, W), channels last in memory, and labels (B,)."""
+        chosen = plan(self.recipe, self.train_size, seed, step).part(rank, world_size)
+        index, top, left, flip = (torch.from_numpy(field).to(self.crops.device) for field in chosen)
+        images = self.crops[index, top, left].float().sub_(self.mean_crops[top, left]).div_(self.peak)
+        images = torch.where(flip[:, None, None, None], images.flip(2), images)
+        return images.permute(0, 3, 1, 2), self.train_labels[index]
+
+    def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Test images number start to stop, the one original view (Sec. 4.2): (B, C, H, W) and labels (B,)."""
+        centre = self.recipe.pad
+        images = self.test_images[start:stop].float().sub_(self.mean_crops[centre, centre]).div_(self.peak)
+        return images.permute(0, 3, 1, 2), self.test_labels[start:stop]
+
+
+def _crops(images: Tensor, pad: int) -> Tensor:
+    """Every crop of every padded image, as a view: (N, H, W, C) -> (N, 2 pad + 1, 2 pad + 1, H, W, C)."""
+    size = images.shape[1:3]
+    padded = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
+    return padded.unfold(1, size[0], 1).unfold(2, size[1], 1).permute(0, 1, 2, 4, 5, 3)
+
+
+def prepare_cifar10(root: Path, source: Path | None) -> None:
+    """Put CIFAR-10 under `root`: from a folder or archive at `source`, else downloaded through torchvision.
+
+    Raises:
+        InputError: the source holds no CIFAR-10, or it could not be downloaded.
+    """
+    import shutil
+
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import extract_archive
+
+    root.mkdir(parents=True, exist_ok=True)
+    if source is None:
+        try:
+            CIFAR10(str(root), download=True)
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"CIFAR-10 could not be downloaded ({error}); fetch it elsewhere and give --source=PATH") from error
+    elif source.is_file():
+        extract_archive(str(source), str(root))
+    else:
+        folder = next((f for f in (source / CIFAR10.base_folder, source) if (f / "batches.meta").exists()), None)
+        if folder is None:
+            raise InputError(f"{source} holds no {CIFAR10.base_folder}; give the folder or cifar-10-python.tar.gz")
+        shutil.copytree(folder, root / CIFAR10.base_folder, dirs_exist_ok=True)
+    check_cifar10(root)

@@ -1,0 +1,214 @@
+"""The LightningModule: one cell's network, its loss, its errors as counts, and its own count of the steps.
+
+A Lightning epoch is the stretch from one evaluation to the next. The module counts the steps itself, because a fast
+path may take many of them in one `training_step`, and because a resumed run starts in the middle of a stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from study import network
+from study.data import Arrays, Images
+from study.recipes import WARMUP_WINDOW, learning_rate, per_device_batch, recipe_for
+from study.spec import Spec
+
+EVALUATION_BATCH = 500  # images; larger ones were slower on CPU
+Reduce = Callable[[Tensor], Tensor]
+Ranges = DataLoader[tuple[int, int]]  # what Lightning loops over: (first, stop) pairs of steps or of test images
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Two integers and a mean: how many were wrong, how many were seen, and the cross-entropy."""
+
+    wrong: int
+    seen: int
+    loss: float
+
+    @property
+    def percent(self) -> float:
+        """The top-1 error in percent."""
+        return 100.0 * self.wrong / self.seen
+
+
+class Tally:
+    """Counts of errors that stay on the device until they are asked for, summed over ranks then."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # wrong and loss; exact up to 2**53
+        self._seen = 0
+
+    def add(self, scores: Tensor, labels: Tensor, loss: Tensor) -> None:
+        """Count one batch: scores (B, classes), labels (B,), the mean loss."""
+        wrong = (scores.argmax(1) != labels).sum()
+        self._sums += torch.stack([wrong.double(), loss.double() * len(labels)])
+        self._seen += len(labels)
+
+    def counts(self, reduce: Reduce) -> Tensor:
+        """Wrong, seen and summed loss over all ranks, as (3,)."""
+        wrong, loss = self._sums
+        return reduce(torch.stack([wrong, torch.full_like(wrong, self._seen), loss]))
+
+    def restore(self, counts: Tensor) -> None:
+        """Take up the counts of a checkpoint."""
+        wrong, seen, loss = counts.to(self._sums.device)
+        self._sums, self._seen = torch.stack([wrong, loss]), int(seen)
+
+    def take(self, reduce: Reduce) -> Errors:
+        """Read the errors over all ranks and start anew."""
+        wrong, seen, loss = self.counts(reduce).tolist()
+        self._sums.zero_()
+        self._seen = 0
+        return Errors(int(wrong), int(seen), loss / seen if seen else float("nan"))
+
+
+class Cell(pl.LightningModule):
+    """Trains one cell of the study.
+
+    Attributes:
+        step: Updates done so far.
+        warm_until: The step at which the conditional warm-up ended, None while it lasts (Sec. 4.2).
+        metrics: What the last evaluation found, under the names of the record and of W&B.
+    """
+
+    def __init__(self, spec: Spec, arrays: Arrays) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.spec, self.recipe, self.arrays = spec, recipe_for(spec), arrays
+        torch.manual_seed(spec.seed)
+        self.net = network.build(spec.dataset, spec.depth, spec.shortcut).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.step = 0
+        self.warm_until: int | None = None if self.recipe.warmup_error is not None else 0
+        self.metrics: dict[str, float] = {}
+        self._restored: Mapping[str, Tensor] = {}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """SGD with momentum, decaying every parameter (Sec. 4.2)."""
+        recipe, fused = self.recipe, self.device.type == "cuda"
+        return torch.optim.SGD(
+            self.net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=fused
+        )
+
+    def on_fit_start(self) -> None:
+        """Move the images to the device and take up the counts of an interrupted stretch, on rank 0."""
+        per_device_batch(self.recipe, self.trainer.world_size)
+        self.images = Images(self.arrays, self.recipe, self.device)
+        self.tallies = {name: Tally(self.device) for name in ("train", "warmup", "test")}
+        if self.trainer.is_global_zero:
+            for name, counts in self._restored.items():
+                self.tallies[name].restore(counts)
+
+    # Training
+
+    def train_dataloader(self) -> Ranges:
+        """The steps up to the next evaluation, as (first, stop) pairs; none when the run is complete."""
+        stop = next((stop for stop in self.recipe.evaluation_steps if stop > self.step), self.step)
+        return _ranges([(step, step + 1) for step in range(self.step, stop)])
+
+    def training_step(self, steps: tuple[int, int], _: int) -> None:
+        """Do the updates from first to stop."""
+        for step in range(*steps):
+            self.update(step)
+            self._watch_warmup()
+
+    def update(self, step: int) -> None:
+        """One update on batch number `step`."""
+        images, labels = self.images.batch(self.spec.seed, step, self.global_rank, self.trainer.world_size)
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        for group in optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        scores = self.net(images)
+        loss = F.cross_entropy(scores, labels)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        self.step = step + 1
+        for name in ("train", "warmup") if self.warm_until is None else ("train",):
+            self.tallies[name].add(scores.detach(), labels, loss.detach())
+
+    def learning_rate(self) -> float:
+        """The rate of the coming update."""
+        return learning_rate(self.recipe, self.step, self.warm_until)
+
+    def _watch_warmup(self) -> None:
+        """End the warm-up once the error over a window of steps is below the recipe's (Sec. 4.2)."""
+        if self.warm_until is None and self.step % WARMUP_WINDOW == 0:
+            assert self.recipe.warmup_error is not None
+            if self.tallies["warmup"].take(self._sum).percent < self.recipe.warmup_error:
+                self.warm_until = self.step
+
+    # Evaluation
+
+    def val_dataloader(self) -> Ranges:
+        """This rank's share of the test set as (start, stop) pairs: each image once, none padded (rule 5)."""
+        size, rank, world = len(self.arrays.test_labels), self.trainer.global_rank, self.trainer.world_size
+        first, last = size * rank // world, size * (rank + 1) // world
+        starts = range(first, last, EVALUATION_BATCH)
+        return _ranges([(start, min(start + EVALUATION_BATCH, last)) for start in starts])
+
+    def validation_step(self, part: tuple[int, int], _: int) -> None:
+        """Count the errors on one part of the test set."""
+        images, labels = self.images.test_batch(*part)
+        scores = self.net(images)
+        self.tallies["test"].add(scores, labels, F.cross_entropy(scores, labels))
+
+    def on_validation_epoch_end(self) -> None:
+        """Sum the counts over ranks; the test set must have been seen whole, no more and no less."""
+        train, test = (self.tallies[name].take(self._sum) for name in ("train", "test"))
+        if test.seen != self.images.test_size:
+            raise RuntimeError(f"{test.seen} test images were counted, but there are {self.images.test_size}")
+        samples = self.step * self.recipe.batch
+        self.metrics = {
+            "step": self.step,
+            "epoch": samples / self.images.train_size,
+            "samples": samples,
+            "lr": learning_rate(self.recipe, self.step - 1, self.warm_until),
+            **{f"train/{key}": value for key, value in _columns(train).items()},
+            **{f"test/{key}": value for key, value in _columns(test).items()},
+        }
+        self.trainer.should_stop = self.step >= self.recipe.steps
+
+    def _sum(self, value: Tensor) -> Tensor:
+        total = self.trainer.strategy.reduce(value, reduce_op="sum")
+        assert isinstance(total, Tensor)
+        return total
+
+    # Checkpoint: plain types and tensors only, so that it loads with weights_only=True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what makes a resumed run exact; Lightning's loop counters are left out, as `step` replaces them."""
+        del checkpoint["loops"]
+        checkpoint["cell"] = {
+            "name": self.spec.name,
+            "step": self.step,
+            "warm_until": self.warm_until,
+            "tallies": {name: tally.counts(self._sum).cpu() for name, tally in self.tallies.items()},
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up step, warm-up, counts and random states."""
+        state = checkpoint["cell"]
+        self.step, self.warm_until, self._restored = state["step"], state["warm_until"], state["tallies"]
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["cuda_rng"])
+
+
+def _ranges(pairs: list[tuple[int, int]]) -> Ranges:
+    return DataLoader(pairs, batch_size=None, collate_fn=tuple)  # type: ignore[arg-type]
+
+
+def _columns(errors: Errors) -> dict[str, float]:
+    return {"top1_error": errors.percent, "wrong": errors.wrong, "seen": errors.seen, "loss": errors.loss}

@@ -1,0 +1,172 @@
+"""Every network of the paper, as one family: plain nets are residual nets whose shortcut is ``none``.
+
+Imports torch and nothing of ours. Tensors are images (N, C, H, W) on the way in, class scores (N, classes) on the way out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Family(NamedTuple):
+    """What depth and data set derive: stage widths, blocks per stage, the block and the classes."""
+
+    channels: int
+    classes: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    bottleneck: bool
+
+
+IMAGENET_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # Table 1
+
+
+def family(dataset: str, depth: int) -> Family:
+    """Sec. 4.2: 6n+2 layers in three stages of n blocks; Table 1: the ImageNet nets."""
+    if dataset == "imagenet":
+        return Family(3, 1000, (64, 128, 256, 512), IMAGENET_BLOCKS[depth], bottleneck=depth >= 50)
+    if (depth - 2) % 6 or depth < 8:
+        raise ValueError(f"depth {depth} is not 6n+2")
+    return Family(1 if dataset == "digits" else 3, 10, (16, 32, 64), ((depth - 2) // 6,) * 3, bottleneck=False)
+
+
+class PadShortcut(nn.Module):
+    """Option A (Sec. 3.3): identity, with extra channels padded with zeros and pixels skipped where the size changes."""
+
+    def __init__(self, extra: int, stride: int) -> None:
+        super().__init__()
+        self.extra, self.stride = extra, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C + extra, H / stride, W / stride)."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+
+
+class Projection(nn.Sequential):
+    """Options B and C (Eqn. 2): a 1x1 convolution, then batch norm."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv = conv(width_in, width_out, kernel=1, stride=stride)
+        self.bn = nn.BatchNorm2d(width_out)
+
+
+def shortcut(kind: str, width_in: int, width_out: int, stride: int) -> nn.Module | None:
+    """The connection around one block: None in a plain net, else option A, B or C (Sec. 4.1)."""
+    changes = stride != 1 or width_in != width_out
+    if kind == "none":
+        return None
+    if kind == "C" or (kind == "B" and changes):
+        return Projection(width_in, width_out, stride)
+    if kind in ("A", "B"):
+        return PadShortcut(width_out - width_in, stride) if changes else nn.Identity()
+    raise ValueError(f"shortcut {kind!r} is none of: none, A, B, C")
+
+
+def conv(width_in: int, width_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the size at stride 1; no bias, as batch norm follows each (Sec. 3.4)."""
+    return nn.Conv2d(width_in, width_out, kernel, stride, padding=kernel // 2, bias=False)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 layers (Fig. 5 left); `shortcut` is None in a plain net."""
+
+    expansion = 1
+
+    def __init__(self, width_in: int, width: int, stride: int, kind: str) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = conv(width_in, width, 3, stride), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
+        self.shortcut = shortcut(kind, width_in, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """y = F(x) + x (Eqn. 1), or F(x) alone; the last ReLU comes after the addition."""
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return _join(self.bn2(self.conv2(y)), x, self.shortcut)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 (Fig. 5 right), the outer width four times the inner; the stride lies on the first 1x1."""
+
+    expansion = 4
+
+    def __init__(self, width_in: int, width: int, stride: int, kind: str) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = conv(width_in, width, 1, stride), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
+        self.conv3, self.bn3 = conv(width, 4 * width, 1), nn.BatchNorm2d(4 * width)
+        self.shortcut = shortcut(kind, width_in, 4 * width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """y = F(x) + x (Eqn. 1), or F(x) alone; the last ReLU comes after the addition."""
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        return _join(self.bn3(self.conv3(y)), x, self.shortcut)
+
+
+def _join(y: Tensor, x: Tensor, around: nn.Module | None) -> Tensor:
+    """Add the shortcut and rectify, in place: batch norm keeps its input for the backward pass, not its output."""
+    return F.relu(y if around is None else y.add_(around(x)), inplace=True)
+
+
+class ResNet(nn.Sequential):
+    """stem, stage1, stage2, ..., pool, head: images (N, C, H, W) in, scores (N, classes) out."""
+
+    def __init__(self, net: Family, kind: str) -> None:
+        super().__init__()
+        block = Bottleneck if net.bottleneck else BasicBlock
+        self.stem = _stem(net)
+        width_in = net.widths[0]
+        for i, (width, count) in enumerate(zip(net.widths, net.blocks, strict=True), start=1):
+            stage = nn.Sequential()
+            for j in range(count):
+                stage.append(block(width_in, width, stride=2 if i > 1 and j == 0 else 1, kind=kind))
+                width_in = width * block.expansion
+            self.add_module(f"stage{i}", stage)
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())  # Table 1: the global average
+        self.head = nn.Linear(width_in, net.classes)
+
+
+def _stem(net: Family) -> nn.Sequential:
+    """One 3x3 layer (Sec. 4.2), or a 7x7 with stride 2 and a 3x3 max pooling (Table 1)."""
+    stem = nn.Sequential()
+    large = len(net.widths) == 4
+    stem.add_module("conv", conv(net.channels, net.widths[0], 7 if large else 3, 2 if large else 1))
+    stem.add_module("bn", nn.BatchNorm2d(net.widths[0]))
+    stem.add_module("relu", nn.ReLU(inplace=True))
+    if large:
+        stem.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
+    return stem
+
+
+def initialise(net: nn.Module, generator: torch.Generator) -> None:
+    """He's normal for every convolution (Sec. 3.4, [13]), drawn for projections last.
+
+    So networks that differ in their shortcuts only start with equal weights wherever they have the same layer.
+    """
+    layers = [(name, m) for name, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    for _, layer in sorted(layers, key=lambda item: ".shortcut." in item[0]):
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        else:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear", generator=generator)
+            nn.init.zeros_(layer.bias)
+
+
+def build(dataset: str, depth: int, shortcut: str) -> ResNet:
+    """The network of one cell, with initial weights from torch's global random state (one draw).
+
+    Args:
+        dataset: ``digits``, ``cifar10`` or ``imagenet``.
+        depth: Weighted layers: 6n+2, or for ImageNet 18, 34, 50, 101, 152.
+        shortcut: ``none`` (a plain net), ``A``, ``B`` or ``C``.
+    """
+    generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), device="cpu")))
+    net = ResNet(family(dataset, depth), shortcut)
+    if next(net.parameters()).device.type != "meta":
+        initialise(net, generator)
+    return net

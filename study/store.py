@@ -1,0 +1,182 @@
+"""The run record: a folder of plain files per cell, written by rank 0 and read by everything after training.
+
+    RUNS/<cell name>/spec.json        the five factors
+                     provenance.json  where, when, with what and on which data it ran
+                     metrics.jsonl    one JSON object a line, append-only
+                     summary.json     only when finished
+                     responses.json   standard deviation of every layer's response, when finished
+                     checkpoints/last.ckpt
+
+Standard library only: the sweep and the reports read records without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from study.spec import InputError, Spec
+
+State = Literal["finished", "running", "interrupted", "missing"]
+Row = dict[str, Any]
+
+METRICS = ("step", "epoch", "samples", "lr", "train/loss", "train/top1_error", "test/loss", "test/top1_error")
+
+
+class Record:
+    """The folder of one cell: where its files lie, how they are written and how they are read."""
+
+    def __init__(self, runs: Path, spec: Spec) -> None:
+        self.spec = spec
+        self.folder = runs / spec.name
+        self.checkpoint = self.folder / "checkpoints" / "last.ckpt"
+        self._lock = FileLock(self.folder / ".lock")
+
+    def open(self, provenance: Mapping[str, Any]) -> None:
+        """Take the cell for this process and note where it runs; a resumed run adds a segment.
+
+        Raises:
+            InputError: the folder cannot be written, another process trains this cell, or it was begun differently.
+        """
+        try:
+            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=1)  # longer than a look at the cell's state holds it
+        except Timeout:
+            raise InputError(f"{self.spec.name} is being trained by another process; wait for it or stop it") from None
+        except OSError as error:
+            raise InputError(
+                f"runs folder {self.folder.parent} cannot be written ({error.strerror}); give another with --runs=PATH"
+            ) from None
+        self._mend_torn_line()
+        before = self.provenance()
+        for key in ("recipe", "data_fingerprint"):
+            if before and before[key] != provenance[key]:
+                raise InputError(
+                    f"{self.folder} was begun with another {key.replace('_', ' ')}; move it away to train the cell anew"
+                )
+        segments = [*before.get("segments", []), provenance]
+        write_json(self.folder / "spec.json", self.spec.factors)
+        write_json(self.folder / "provenance.json", {**(before or provenance), "segments": segments})
+
+    def close(self) -> None:
+        """Give the cell free."""
+        self._lock.release()
+
+    def append(self, row: Mapping[str, Any]) -> bool:
+        """Add one line to the history; False where its step is there already, as after a resumed run's replay."""
+        last = max((old["step"] for old in self.history()), default=-1)
+        if row["step"] <= last:
+            return False
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return True
+
+    def finish(self, summary: Mapping[str, Any], responses: Mapping[str, Any]) -> None:
+        """Write what a finished run leaves; the summary last, for it says that the run is finished."""
+        write_json(self.folder / "responses.json", responses)
+        write_json(self.folder / "summary.json", summary)
+
+    def history(self) -> list[Row]:
+        """The lines of metrics.jsonl; a torn last line is left out."""
+        path = self.folder / "metrics.jsonl"
+        return list(_rows(path.read_text())) if path.exists() else []
+
+    def provenance(self) -> Row:
+        """Where the run began and its segments; empty before the first start."""
+        return read_json(self.folder / "provenance.json") or {}
+
+    def summary(self) -> Row | None:
+        """The results, None unless finished."""
+        return read_json(self.folder / "summary.json")
+
+    def responses(self) -> Row | None:
+        """The layers' responses, None unless finished."""
+        return read_json(self.folder / "responses.json")
+
+    def state(self) -> State:
+        """Whether the cell is finished, running now, was interrupted or never started."""
+        if (self.folder / "summary.json").exists():
+            return "finished"
+        if not self.folder.exists():
+            return "missing"
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                return "interrupted"
+        except Timeout:
+            return "running"
+        except OSError:  # a folder that may only be read, as on a colleague's disk
+            return "interrupted"
+
+    def _mend_torn_line(self) -> None:
+        """Cut off a last line that a kill left half-written; its step is trained and recorded again."""
+        path = self.folder / "metrics.jsonl"
+        if path.exists() and not (text := path.read_bytes()).endswith(b"\n"):
+            os.truncate(path, text.rfind(b"\n") + 1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One record as read: what `reports` gathers."""
+
+    spec: Spec
+    state: State
+    provenance: Row
+    history: list[Row]
+    summary: Row | None
+    responses: Row | None = field(default=None, repr=False)
+
+
+def read_run(record: Record) -> Run:
+    """Read one cell's record."""
+    history = record.history()
+    return Run(record.spec, record.state(), record.provenance(), history, record.summary(), record.responses())
+
+
+def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
+    """Every record under `runs`, and the folders that are none, each with the reason.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not runs.is_dir():
+        raise InputError(f"runs folder {runs} does not exist; train something first, or give --runs=PATH")
+    found, excluded = [], {}
+    for folder in sorted(path for path in runs.iterdir() if path.is_dir()):
+        try:
+            spec = Spec.parse(folder.name)
+            if read_json(folder / "spec.json") != spec.factors:
+                raise InputError("spec.json is missing or names another cell")
+            found.append(read_run(Record(runs, spec)))
+        except (InputError, json.JSONDecodeError) as error:
+            excluded[folder.name] = str(error)
+    return found, excluded
+
+
+def _rows(text: str) -> Iterator[Row]:
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            if number < len(lines):
+                raise
+
+
+def read_json(path: Path) -> Row | None:
+    """A JSON object, None where there is no such file."""
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object under a temporary name, then rename it: a kill leaves the old one or the new one."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    os.replace(temporary, path)

@@ -1,0 +1,253 @@
+"""Train one cell: check everything cheap first, resume or start, record, and say how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import logging
+import os
+import platform
+import resource
+import subprocess
+import sys
+import warnings
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from pytorch_lightning.strategies import DDPStrategy
+from torch import nn
+
+from study import data
+from study.callbacks import RESPONSE_IMAGES, Clock, Interrupted, callbacks, layer_responses
+from study.module import Cell
+from study.recipes import per_device_batch, recipe_for
+from study.spec import InputError, Spec
+from study.store import Record, Row
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a cell runs: nothing here changes what it means."""
+
+    devices: int = 1
+    precision: str = "32"
+    runs: Path = Path("runs")
+    data: Path = Path("data")
+    wandb: str = "auto"
+
+
+PROJECT = "resnet-study"
+RANK = int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def train(spec: Spec, machine: Machine) -> int:
+    """Train a cell, or go on with it, or find it done; returns the exit status.
+
+    Raises:
+        InputError: something that the user can mend, before anything is trained.
+    """
+    record = Record(machine.runs, spec)
+    if RANK == 0 and (summary := record.summary()):
+        print(f"{spec.name} is done already: {describe(summary)}")
+        return 0
+    _check_devices(machine.devices)
+    per_device_batch(recipe_for(spec), machine.devices)
+    arrays = data.load(spec.dataset, machine.data)
+    if RANK == 0:
+        record.open(provenance(spec, machine, arrays))
+    try:
+        return _fit(Cell(spec, arrays), record, machine)
+    finally:
+        record.close()
+
+
+def _fit(cell: Cell, record: Record, machine: Machine) -> int:
+    """Run the trainer to the end of the recipe or to a signal."""
+    trainer = build_trainer(record, machine, _logger(record, machine))
+    try:
+        trainer.fit(cell, ckpt_path=record.checkpoint if record.checkpoint.exists() else None, weights_only=True)
+    except Interrupted as stop:
+        if trainer.is_global_zero:
+            print(f"{cell.spec.name}: {stop}; the same command goes on from step {cell.step}", file=sys.stderr)
+        return stop.status
+    if trainer.is_global_zero:
+        summary = summarise(cell, record, trainer)
+        record.finish(summary, responses(cell))
+        for logger in trainer.loggers:
+            logger.log_hyperparams({})
+            logger.experiment.summary.update(summary)  # type: ignore[attr-defined]
+        print(f"{cell.spec.name}: {describe(summary)}")
+    return 0
+
+
+def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl.Trainer:
+    """A Trainer that adds nothing of its own: no sampler, no bar, no checkpoint, no limit but the cell's."""
+    cuda = torch.cuda.is_available()
+    ddp = DDPStrategy(process_group_backend="nccl" if cuda else "gloo")
+    # Lightning would take a stray SLURM variable for a job of many tasks, and wait for the others.
+    plugins = [] if TorchElasticEnvironment.detect() else [LightningEnvironment()]
+    return pl.Trainer(
+        accelerator="cuda" if cuda else "cpu",
+        devices=machine.devices,
+        strategy=ddp if machine.devices > 1 else "auto",
+        precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
+        plugins=plugins,
+        logger=logger or False,
+        callbacks=callbacks(record),
+        default_root_dir=record.folder,
+        max_epochs=-1,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _check_devices(devices: int) -> None:
+    available = torch.cuda.device_count() if torch.cuda.is_available() else devices
+    if not 1 <= devices <= available:
+        raise InputError(f"--devices={devices} cannot be had: this machine has {available} GPUs; ask for 1 to {available}")
+
+
+def _logger(record: Record, machine: Machine) -> Logger | None:
+    """W&B's logger on rank 0 and everywhere Lightning wants one; None where W&B is off or not installed."""
+    mode = wandb_mode(machine.wandb)
+    if mode == "disabled":
+        return None
+    from pytorch_lightning.loggers import WandbLogger
+
+    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+        os.environ.setdefault(name, str(record.folder.absolute()))
+    os.environ.setdefault("WANDB_SILENT", "true")
+    spec, opened = record.spec, record.provenance()
+    covariates = {key: opened.get(key) for key in ("commit", "device", "world_size", "precision", "data_fingerprint")}
+    return WandbLogger(
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        name=spec.name,
+        group=spec.group,
+        job_type="train",
+        save_dir=str(record.folder),
+        offline=mode == "offline",
+        config={**spec.factors, **covariates},
+    )
+
+
+def wandb_mode(asked: str) -> str:
+    """What ``--wandb`` comes to here: online, offline or disabled; ``auto`` asks whether there is an account."""
+    if asked == "disabled":
+        return asked
+    try:
+        import wandb
+    except ImportError:
+        if asked != "auto":
+            raise InputError(f"--wandb={asked} needs wandb; run: pip install wandb, or give --wandb=disabled") from None
+        return "disabled"
+    if asked != "auto":
+        return asked
+    return "online" if wandb.api.api_key else "offline"
+
+
+def provenance(spec: Spec, machine: Machine, arrays: data.Arrays) -> Row:
+    """Where, when, with what and on which data a segment of a run was trained."""
+    packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain")),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+        "threads": torch.get_num_threads(),
+        "world_size": machine.devices,
+        "per_device_batch": per_device_batch(recipe_for(spec), machine.devices),
+        "precision": machine.precision,
+        "recipe": asdict(recipe_for(spec)) | {"drops": list(recipe_for(spec).drops)},
+        "data_fingerprint": arrays.fingerprint,
+        "argv": sys.argv[1:],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def summarise(cell: Cell, record: Record, trainer: pl.Trainer) -> Row:
+    """The last evaluation, what it cost and what it left."""
+    clock = next(callback for callback in trainer.callbacks if isinstance(callback, Clock))  # type: ignore[attr-defined]
+    last = record.history()[-1]
+    return {
+        **last,
+        "warm_until": cell.warm_until,
+        "hours": sum(clock.seconds.values()) / 3600,
+        "train_hours": clock.seconds["train"] / 3600,
+        "images_per_second": last["samples"] / clock.seconds["train"],
+        "peak_memory_mb": _peak_memory_mb(),
+        "parameters": sum(p.numel() for p in cell.net.parameters()),
+        "weights_sha256": weights_sha256(cell.net),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def responses(cell: Cell) -> Row:
+    """Fig. 7's measurement, on test images in evaluation mode."""
+    images = data.Images(cell.arrays, cell.recipe, cell.device).test_batch(0, RESPONSE_IMAGES)[0]
+    stds = layer_responses(cell.net.eval(), images)
+    return {"images": len(images), "split": "test", "mode": "eval", "layers": list(stds), "std": list(stds.values())}
+
+
+def weights_sha256(net: nn.Module) -> str:
+    """One digest of all weights and batch-norm statistics."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(net.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def describe(summary: Row) -> str:
+    """One line about a finished run."""
+    return (
+        f"train {summary['train/top1_error']:.2f} %, test {summary['test/top1_error']:.2f} % "
+        f"({summary['test/wrong']} of {summary['test/seen']} wrong), {60 * summary['hours']:.1f} minutes"
+    )
+
+
+def _peak_memory_mb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _git(*arguments: str) -> str | None:
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    return f"CPU {names[0]}" if names else f"CPU {platform.machine()}"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+# Lightning's remarks on loaders without workers (there is nothing to load) and its advertisements.
+warnings.filterwarnings("ignore", ".*does not have many workers.*")
+warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
