@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pytorch_lightning as pl
@@ -150,11 +151,14 @@ class Cell(pl.LightningModule):
     # Evaluation
 
     def val_dataloader(self) -> Ranges:
-        """This rank's share of the test set as (start, stop) pairs: each image once, none padded (rule 5)."""
+        """This rank's share of the test set as (start, stop) pairs: each image once, none padded (rule 5).
+
+        Every rank gets as many pairs as the others, for they talk to each other at each.
+        """
         size, rank, world = len(self.arrays.test_labels), self.trainer.global_rank, self.trainer.world_size
-        first, last = size * rank // world, size * (rank + 1) // world
-        starts = range(first, last, EVALUATION_BATCH)
-        return _ranges([(start, min(start + EVALUATION_BATCH, last)) for start in starts])
+        parts = -(-size // (EVALUATION_BATCH * world))
+        edges = [size * i // (parts * world) for i in range(rank * parts, (rank + 1) * parts + 1)]
+        return _ranges(list(pairwise(edges)))
 
     def validation_step(self, part: tuple[int, int], _: int) -> None:
         """Count the errors on one part of the test set."""

@@ -26,8 +26,6 @@ from study.spec import InputError, Spec
 State = Literal["finished", "running", "interrupted", "missing"]
 Row = dict[str, Any]
 
-METRICS = ("step", "epoch", "samples", "lr", "train/loss", "train/top1_error", "test/loss", "test/top1_error")
-
 
 class Record:
     """The folder of one cell: where its files lie, how they are written and how they are read."""
@@ -39,7 +37,7 @@ class Record:
         self._lock = FileLock(self.folder / ".lock")
 
     def open(self, provenance: Mapping[str, Any]) -> None:
-        """Take the cell for this process and note where it runs; a resumed run adds a segment.
+        """Take the cell for this process and note where it runs; a resumed run adds to what is noted.
 
         Raises:
             InputError: the folder cannot be written, another process trains this cell, or it was begun differently.
@@ -60,9 +58,9 @@ class Record:
                 raise InputError(
                     f"{self.folder} was begun with another {key.replace('_', ' ')}; move it away to train the cell anew"
                 )
-        segments = [*before.get("segments", []), provenance]
         write_json(self.folder / "spec.json", self.spec.factors)
-        write_json(self.folder / "provenance.json", {**(before or provenance), "segments": segments})
+        begun = {**before, "resumed": [*before["resumed"], provenance]} if before else {**provenance, "resumed": []}
+        write_json(self.folder / "provenance.json", begun)
 
     def close(self) -> None:
         """Give the cell free."""
@@ -90,7 +88,7 @@ class Record:
         return list(_rows(path.read_text())) if path.exists() else []
 
     def provenance(self) -> Row:
-        """Where the run began and its segments; empty before the first start."""
+        """Where the run began and where it was resumed; empty before the first start."""
         return read_json(self.folder / "provenance.json") or {}
 
     def summary(self) -> Row | None:

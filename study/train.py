@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import logging
+import netrc
 import os
 import platform
 import resource
@@ -15,6 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytorch_lightning as pl
 import torch
@@ -80,7 +83,6 @@ def _fit(cell: Cell, record: Record, machine: Machine) -> int:
         summary = summarise(cell, record, trainer)
         record.finish(summary, responses(cell))
         for logger in trainer.loggers:
-            logger.log_hyperparams({})
             logger.experiment.summary.update(summary)  # type: ignore[attr-defined]
         print(f"{cell.spec.name}: {describe(summary)}")
     return 0
@@ -104,6 +106,7 @@ def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl
         max_epochs=-1,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
+        log_every_n_steps=1,
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -135,7 +138,7 @@ def _logger(record: Record, machine: Machine) -> Logger | None:
         group=spec.group,
         job_type="train",
         save_dir=str(record.folder),
-        offline=mode == "offline",
+        mode=mode,
         config={**spec.factors, **covariates},
     )
 
@@ -144,19 +147,29 @@ def wandb_mode(asked: str) -> str:
     """What ``--wandb`` comes to here: online, offline or disabled; ``auto`` asks whether there is an account."""
     if asked == "disabled":
         return asked
-    try:
-        import wandb
-    except ImportError:
+    if importlib.util.find_spec("wandb") is None:
         if asked != "auto":
-            raise InputError(f"--wandb={asked} needs wandb; run: pip install wandb, or give --wandb=disabled") from None
+            raise InputError(f"--wandb={asked} needs wandb; run: pip install wandb, or give --wandb=disabled")
         return "disabled"
     if asked != "auto":
         return asked
-    return "online" if wandb.api.api_key else "offline"
+    return "online" if _has_account() else "offline"
+
+
+def _has_account() -> bool:
+    """Whether an API key is configured, as wandb itself looks for one; asks no server."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    try:
+        return bool(host and netrc.netrc(path).authenticators(host))
+    except (OSError, netrc.NetrcParseError):
+        return False
 
 
 def provenance(spec: Spec, machine: Machine, arrays: data.Arrays) -> Row:
-    """Where, when, with what and on which data a segment of a run was trained."""
+    """Where, when, with what and on which data a run is begun or resumed."""
     packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
     return {
         "commit": _git("rev-parse", "HEAD"),

@@ -1,0 +1,56 @@
+"""The command line: ``python -m reports gather | build``. Needs no torch."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from study.__main__ import Parser, spell
+from study.spec import InputError
+
+
+def parser() -> Parser:
+    """All verbs and flags."""
+    top = Parser(prog="reports", description="Gather runs and build the comparison with the paper.")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    gather = verbs.add_parser("gather", help="read run records into a snapshot")
+    gather.add_argument("--runs", type=Path, default=Path(os.environ.get("STUDY_RUNS", "runs")), help="(default: %(default)s)")
+    gather.add_argument("--out", type=Path, required=True, help="where the snapshot goes")
+    build = verbs.add_parser("build", help="write the report from a snapshot alone")
+    build.add_argument("--out", type=Path, required=True, help="where the snapshot lies and the report goes")
+    return top
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the command line says; returns the exit status."""
+    options = parser().parse_args(spell(arguments))
+    from reports import snapshot
+
+    if options.verb == "gather":
+        gathered = snapshot.gather(options.runs)
+        snapshot.write(gathered, options.out)
+        print(f"{len(gathered.counting)} of {len(gathered.runs)} runs count; the snapshot lies in {options.out}")
+        for row in gathered.excluded.to_dict("records"):
+            print(f"  {row['run']} does not count: {row['reason']}")
+        return 0
+    from reports import render
+
+    for path in render.build(snapshot.read(options.out), options.out):
+        print(path)
+    return 0
+
+
+def main() -> int:
+    """The entry point: one line and status 2 for what the user can mend."""
+    try:
+        return run(sys.argv[1:])
+    except InputError as error:
+        print(f"reports: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The snapshot: two tables gathered from run records, from which alone everything else is built.
+
+    DIR/runs.csv        a row per run: its factors, whether it counts and why not, its results, its provenance
+    DIR/history.csv.gz  a row per run and evaluation
+    DIR/responses.csv.gz  a row per run and layer (Fig. 7)
+
+Nothing recorded is dropped: a run that does not count keeps its row and says why.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from study.recipes import RECIPES, recipe_for
+from study.spec import InputError
+from study.store import Run, read_runs
+
+FACTORS = ["dataset", "depth", "shortcut", "recipe", "seed"]
+RESULTS = [
+    *("step", "epoch", "samples", "train/top1_error", "train/wrong", "train/seen", "train/loss"),
+    *("test/top1_error", "test/wrong", "test/seen", "test/loss", "warm_until"),
+    *("hours", "train_hours", "images_per_second", "peak_memory_mb", "parameters", "weights_sha256", "ended"),
+]
+PROVENANCE = ["commit", "dirty", "device", "world_size", "per_device_batch", "precision", "threads", "data_fingerprint", "started"]
+RUN_COLUMNS = ["run", *FACTORS, "state", "counts", "reason", "source", "url", *RESULTS, *PROVENANCE, "torch", "argv"]
+HISTORY_COLUMNS = ["run", "step", "epoch", "samples", "lr", "train/top1_error", "train/wrong", "train/seen", "train/loss",
+                   "test/top1_error", "test/wrong", "test/seen", "test/loss", "images_per_second", "hours"]  # fmt: skip
+RESPONSE_COLUMNS = ["run", "layer", "name", "std"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was gathered; `reports build` sees nothing else."""
+
+    runs: pd.DataFrame
+    history: pd.DataFrame
+    responses: pd.DataFrame
+
+    @property
+    def counting(self) -> pd.DataFrame:
+        """The runs that count."""
+        return self.runs[self.runs["counts"]]
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """The runs that count, with `train_error` and `test_error` in percent.
+
+        The test error is the last step's. The training error is noisy, a running estimate over few images, and
+        so a mean over the last 10 of 64 parts of the run, as the paper's curves are read (Fig. 6).
+        """
+        last = self.history.groupby("run")["step"].transform("max")
+        tail = self.history[self.history["step"] > last * 54 / 64]
+        train = tail.groupby("run")["train/top1_error"].mean()
+        runs = self.counting
+        return runs.assign(train_error=runs["run"].map(train), test_error=runs["test/top1_error"])
+
+    @property
+    def excluded(self) -> pd.DataFrame:
+        """The runs that do not, each with its reason."""
+        return self.runs[~self.runs["counts"]]
+
+
+def gather(folder: Path) -> Snapshot:
+    """Read every record under a runs folder.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    runs, unreadable = read_runs(folder)
+    rows = [_run_row(run) for run in runs]
+    rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in unreadable.items()]
+    history = [{"run": run.spec.name, **row} for run in runs for row in run.history]
+    layers = [
+        {"run": run.spec.name, "layer": i, "name": name, "std": std}
+        for run in runs
+        if run.responses
+        for i, (name, std) in enumerate(zip(run.responses["layers"], run.responses["std"], strict=True), start=1)
+    ]
+    return Snapshot(
+        pd.DataFrame(rows, columns=RUN_COLUMNS),
+        pd.DataFrame(history, columns=HISTORY_COLUMNS),
+        pd.DataFrame(layers, columns=RESPONSE_COLUMNS),
+    )
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    reason = why_not(run)
+    summary, begun = run.summary or (run.history[-1] if run.history else {}), run.provenance
+    return {
+        "run": run.spec.name,
+        **run.spec.factors,
+        **{"state": run.state, "counts": not reason, "reason": reason, "source": "local", "url": begun.get("url")},
+        **{key: summary.get(key) for key in RESULTS},
+        **{key: begun.get(key) for key in PROVENANCE},
+        "torch": begun.get("versions", {}).get("torch"),
+        "argv": json.dumps(begun.get("argv", [])),
+    }
+
+
+def why_not(run: Run) -> str:
+    """Why a run does not count; empty when it does."""
+    if run.spec.recipe not in RECIPES[run.spec.dataset]:
+        return f"there is no recipe {run.spec.recipe!r}"
+    steps = recipe_for(run.spec).steps
+    if run.summary is None:
+        return f"{run.state} at step {run.history[-1]['step'] if run.history else 0:,} of {steps:,}"
+    if run.summary["step"] != steps or not run.history or run.history[-1]["step"] != steps:
+        return f"no evaluation after its last step, {steps:,}"
+    if any(math.isnan(run.summary[key]) for key in ("train/loss", "test/loss")):
+        return "diverged: its loss is not a number"
+    return ""
+
+
+def write(snapshot: Snapshot, folder: Path) -> None:
+    """Write the tables; the same snapshot gives the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    snapshot.runs.to_csv(folder / "runs.csv", index=False)
+    for name in ("history", "responses"):
+        text = getattr(snapshot, name).to_csv(index=False)
+        with (folder / f"{name}.csv.gz").open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+            packed.write(text.encode())
+
+
+def read(folder: Path) -> Snapshot:
+    """Read the tables back.
+
+    Raises:
+        InputError: they are not there.
+    """
+    if not (folder / "runs.csv").exists():
+        raise InputError(f"{folder} holds no snapshot; run: python -m reports gather --runs=runs --out={folder}")
+    text = {"commit": str, "precision": str, "shortcut": str, "reason": str, "url": str}
+    missing = {column: [""] for column in RUN_COLUMNS if column != "reason"}
+    runs = pd.read_csv(
+        folder / "runs.csv", dtype=text, keep_default_na=False, na_values=missing, float_precision="round_trip"
+    )
+    history, responses = (_read_gz(folder / f"{name}.csv.gz") for name in ("history", "responses"))
+    return Snapshot(runs, history, responses)
+
+
+def _read_gz(path: Path) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(gzip.decompress(path.read_bytes())), float_precision="round_trip")

@@ -1,0 +1,196 @@
+"""Run the cells of a W&B grid file on this machine, without W&B: the same file, the same cells, the same records.
+
+Each cell is a process of its own (``python -m study train``), so that a failing one takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from difflib import get_close_matches
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from study.recipes import recipe_for
+from study.spec import InputError, Spec
+from study.store import Record
+
+FACTORS = ("dataset", "depth", "shortcut", "recipe", "seed")
+NUMBERS = ("depth", "seed")
+KEYS = ("program", "command", "method", "metric", "name", "description", "project", "entity", "parameters", "run_cap")
+
+
+def cells(path: Path) -> list[Spec]:
+    """The cells of a sweep file, in the order in which an agent gets them.
+
+    Raises:
+        InputError: the file cannot be read, is no grid over our five factors, or names a cell that cannot be.
+    """
+    try:
+        sweep = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"sweep file {path} cannot be read ({error.strerror}); there are: sweeps/*.yaml") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"sweep file {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return list(dict.fromkeys(_specs(sweep)))
+    except InputError as error:
+        raise InputError(f"sweep file {path}: {error}") from None
+
+
+def _specs(sweep: Any) -> Iterator[Spec]:
+    if not isinstance(sweep, dict) or not isinstance(sweep.get("parameters"), dict):
+        raise InputError("it needs 'method: grid' and a block 'parameters'")
+    for key in sweep:
+        _check_known(key, KEYS, "key")
+    if sweep.get("method") != "grid":
+        raise InputError(f"method {sweep.get('method')!r} is not 'grid'; every cell of the paper is run, none is searched")
+    grid = {name: _values(name, block) for name, block in sweep["parameters"].items()}
+    for name in ("dataset", "depth", "shortcut"):
+        if name not in grid:
+            raise InputError(f"parameter {name!r} is missing")
+    for values in product(*(grid[name] for name in sorted(grid))):  # an agent's order: names sorted, the last fastest
+        spec = Spec(**dict(zip(sorted(grid), values, strict=True)))
+        recipe_for(spec)
+        yield spec
+
+
+def _values(name: str, block: Any) -> list[Any]:
+    """The values of one parameter, checked: a number as a number, a word as a word."""
+    _check_known(name, FACTORS, "parameter")
+    if not isinstance(block, dict) or len(block) != 1 or not {"value", "values"} & set(block):
+        raise InputError(f"parameter {name!r} needs either 'value: ...' or 'values: [...]'")
+    values = block["values"] if "values" in block else [block["value"]]
+    if not isinstance(values, list) or not values:
+        raise InputError(f"parameter {name!r} needs a list of values that is not empty")
+    values = ["none" if value is None and name == "shortcut" else value for value in values]
+    for value in values:
+        if isinstance(value, str) and _is_number(value):
+            raise InputError(f"parameter {name!r}: {value!r} is text to YAML, not a number; write it without quotes, 1e-4 as 1.0e-4")
+        wanted = int if name in NUMBERS else str
+        if type(value) is not wanted:
+            raise InputError(f"parameter {name!r}: {value!r} is not {'a whole number' if wanted is int else 'a word'}")
+    return values
+
+
+def _check_known(name: str, known: Sequence[str], what: str) -> None:
+    if name not in known:
+        close = get_close_matches(str(name), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+        raise InputError(f"{what} {name!r} is unknown; {hint}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def command(spec: Spec, machine: Sequence[str]) -> list[str]:
+    """The command that trains a cell."""
+    return [sys.executable, "-m", "study", "train", *(f"--{k}={v}" for k, v in spec.factors.items()), *machine]
+
+
+def show_commands(specs: Sequence[Spec], machine: Sequence[str]) -> int:
+    """Print the commands without running them."""
+    for spec in specs:
+        print(" ".join(["python", *command(spec, machine)[1:]]))
+    return 0
+
+
+def show_status(specs: Sequence[Spec], runs: Path) -> int:
+    """Print how far each cell is, and its results where it is finished."""
+    print_table(f"{len(specs)} cells in {runs}", [Record(runs, spec) for spec in specs])
+    return 0
+
+
+def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) -> int:
+    """Train every cell that is not finished, `jobs` at a time; 0 when all are finished, 1 when one failed."""
+    if jobs < 1:
+        raise InputError(f"--jobs={jobs} must be at least 1")
+    records = [Record(runs, spec) for spec in specs]
+    with _Display(records) as display, ThreadPoolExecutor(jobs) as pool:
+        statuses = list(pool.map(lambda record: display.watch(record, _start(record, machine, jobs)), records))
+    print_table(f"{len(specs)} cells in {runs}", records)
+    failed = [(r, status) for r, status in zip(records, statuses, strict=True) if status]
+    for record, status in failed:
+        print(f"study: {record.spec.name} ended with status {status}: {_last_words(record)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _start(record: Record, machine: Sequence[str], jobs: int) -> subprocess.Popen[bytes] | None:
+    """Start a cell's process with its share of the cores, its output in the cell's folder; None if it is done."""
+    if record.state() == "finished":
+        return None
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
+    try:
+        record.folder.mkdir(parents=True, exist_ok=True)
+        with (record.folder / "output.log").open("ab") as log:
+            return subprocess.Popen(command(record.spec, machine), env=threads | os.environ, stdout=log, stderr=log)
+    except OSError as error:
+        raise InputError(f"runs folder {record.folder.parent} cannot be written ({error.strerror})") from None
+
+
+def _last_words(record: Record) -> str:
+    lines = (record.folder / "output.log").read_text(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+class _Display:
+    """A bar for the sweep and one for each cell that runs; silent where standard error is no terminal."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+        self.whole = self.progress.add_task("[bold]cells", total=len(records))
+
+    def __enter__(self) -> _Display:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def watch(self, record: Record, process: subprocess.Popen[bytes] | None) -> int:
+        """Wait for a cell's process, moving its bar; returns its exit status."""
+        if process is not None:
+            task = self.progress.add_task(record.spec.title, total=recipe_for(record.spec).steps)
+            while process.poll() is None:
+                time.sleep(0.2)
+                self._move(task, record)
+            self.progress.remove_task(task)
+        self.progress.advance(self.whole)
+        return process.returncode if process else 0
+
+    def _move(self, task: TaskID, record: Record) -> None:
+        if not self.progress.disable and (history := record.history()):
+            last = history[-1]
+            text = f"{record.spec.title}  train {last['train/top1_error']:.2f}%  test {last['test/top1_error']:.2f}%"
+            self.progress.update(task, completed=last["step"], description=text)
+
+
+def print_table(title: str, records: Sequence[Record]) -> None:
+    """A line for each cell: its state, its errors where known, its time."""
+    table = Table(title=title)
+    for heading, side in (("cell", "left"), ("state", "left"), *((h, "right") for h in ("step", "train %", "test %", "minutes"))):
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    for record in records:
+        rows = record.history()
+        last = rows[-1] if rows else None
+        numbers = ["", "", "", ""] if last is None else [
+            str(last["step"]), f"{last['train/top1_error']:.2f}", f"{last['test/top1_error']:.2f}", f"{60 * last['hours']:.2f}"
+        ]  # fmt: skip
+        table.add_row(record.spec.name, record.state(), *numbers)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
