@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,9 @@ def parser() -> Parser:
     top = Parser(prog="reports", description="Gather runs and build the comparison with the paper.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     gather = verbs.add_parser("gather", help="read run records into a snapshot")
-    gather.add_argument("--runs", type=Path, default=Path(os.environ.get("STUDY_RUNS", "runs")), help="(default: %(default)s)")
+    gather.add_argument(
+        "--runs", type=Path, default=Path(os.environ.get("STUDY_RUNS", "runs")), help="(default: %(default)s)"
+    )
     gather.add_argument("--out", type=Path, required=True, help="where the snapshot goes")
     build = verbs.add_parser("build", help="write the report from a snapshot alone")
     build.add_argument("--out", type=Path, required=True, help="where the snapshot lies and the report goes")

@@ -100,7 +100,9 @@ def not_overfitting(results: pd.DataFrame) -> Finding:
     if "missing" in (train.verdict, test.verdict):
         return train
     both = {train.verdict, test.verdict}
-    verdict: Verdict = "supported" if both == {"supported"} else train.verdict if train.verdict != "supported" else test.verdict
+    verdict: Verdict = (
+        "supported" if both == {"supported"} else train.verdict if train.verdict != "supported" else test.verdict
+    )
     direction: Direction = "agrees" if train.direction == test.direction == "agrees" else train.direction
     sentence = f"Tested: {test.sentence} Trained: {train.sentence}"
     return Finding(verdict, direction, sentence, train.effect, train.low, train.high, train.p, train.n, train.runs)

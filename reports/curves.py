@@ -1,4 +1,7 @@
-"""From history to figures in the paper's shape: training error dashed, test error solid, the paper's own curve thin behind."""
+"""From history to figures in the paper's shape.
+
+Training error is dashed, test error solid, the paper's own curve thin behind.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def error_curves(history: pd.DataFrame, results: pd.DataFrame, group: Group) -> 
     curves = _curves(history, group.of(results))
     full = group == FULL
     panels = {k: v for k, v in paper.FIG6_PANELS.items() if full or k != "very deep"}
-    with plt.rc_context(STYLE):
+    with plt.rc_context(STYLE):  # type: ignore[arg-type]
         figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.9), sharey=not full, squeeze=False)
         for axis, (name, (depths, shortcut, file)) in zip(axes[0], panels.items(), strict=True):
             _panel(axis, curves[curves["shortcut"] == shortcut], depths, shortcut, group, file if full else None)
@@ -78,7 +81,9 @@ def _curves(history: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return renamed.melt(["run", "depth", "shortcut", "step"], ["train", "test"], var_name="split", value_name="error")
 
 
-def _panel(axis: Axes, curves: pd.DataFrame, depths: tuple[int, ...], shortcut: str, group: Group, file: str | None) -> None:
+def _panel(
+    axis: Axes, curves: pd.DataFrame, depths: tuple[int, ...], shortcut: str, group: Group, file: str | None
+) -> None:
     curves = curves[curves["depth"].isin(depths)]
     if file:
         _paper_curves(axis, file)
@@ -89,9 +94,11 @@ def _panel(axis: Axes, curves: pd.DataFrame, depths: tuple[int, ...], shortcut: 
         axis.xaxis.set_major_formatter(lambda step, _: f"{step / 1e4:g}")
     if not curves.empty:
         sns.lineplot(
-            curves, x="step", y="error", hue="depth", style="split", palette=DEPTH_COLOURS, errorbar=("pi", 100), ax=axis,
-            style_order=["test", "train"], dashes={"test": "", "train": (3, 1.5)}, linewidth=1.3, legend=False,
-        )  # fmt: skip
+            curves,
+            **{"x": "step", "y": "error", "hue": "depth", "style": "split", "palette": DEPTH_COLOURS},
+            **{"style_order": ["test", "train"], "dashes": {"test": "", "train": (3, 1.5)}, "errorbar": ("pi", 100)},
+            **{"linewidth": 1.3, "legend": False, "ax": axis},
+        )
     axis.set_xlabel("step (1e4)" if file else "step")
     axis.set_ylabel("")
     shown = depths if file else sorted(curves["depth"].unique())
@@ -118,7 +125,11 @@ def _split_legend(figure: Figure, full: bool) -> None:
 def _alternative(curves: pd.DataFrame, group: Group) -> str:
     if curves.empty:
         return "The paper's curves alone: no run of ours yet."
-    last = curves[curves["step"] == curves["step"].max()].groupby(["shortcut", "depth", "split"], sort=True)["error"].mean()
+    last = (
+        curves[curves["step"] == curves["step"].max()]
+        .groupby(["shortcut", "depth", "split"], sort=True)["error"]
+        .mean()
+    )
     ends = [f"{title(group.dataset, int(d), str(s))} {split} {error:.1f} %" for (s, d, split), error in last.items()]
     return "Error against steps. At the end: " + ", ".join(ends) + "."
 

@@ -29,10 +29,23 @@ RESULTS = [
     *("test/top1_error", "test/wrong", "test/seen", "test/loss", "warm_until"),
     *("hours", "train_hours", "images_per_second", "peak_memory_mb", "parameters", "weights_sha256", "ended"),
 ]
-PROVENANCE = ["commit", "dirty", "device", "world_size", "per_device_batch", "precision", "threads", "data_fingerprint", "started"]
+PROVENANCE = [
+    "commit",
+    "dirty",
+    "device",
+    "world_size",
+    "per_device_batch",
+    "precision",
+    "threads",
+    "data_fingerprint",
+    "started",
+]
 RUN_COLUMNS = ["run", *FACTORS, "state", "counts", "reason", "source", "url", *RESULTS, *PROVENANCE, "torch", "argv"]
-HISTORY_COLUMNS = ["run", "step", "epoch", "samples", "lr", "train/top1_error", "train/wrong", "train/seen", "train/loss",
-                   "test/top1_error", "test/wrong", "test/seen", "test/loss", "images_per_second", "hours"]  # fmt: skip
+HISTORY_COLUMNS = [
+    *("run", "step", "epoch", "samples", "lr", "images_per_second", "hours"),
+    *("train/top1_error", "train/wrong", "train/seen", "train/loss"),
+    *("test/top1_error", "test/wrong", "test/seen", "test/loss"),
+]
 RESPONSE_COLUMNS = ["run", "layer", "name", "std"]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from math import comb
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 ALPHA = 0.05
+Values = NDArray[np.float64]
 
 
 class Difference(NamedTuple):
@@ -41,13 +44,13 @@ def _welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _permutation(a: Sequence[float], b: Sequence[float], alternative: str) -> float:
-    def statistic(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
-        return np.mean(x, axis=axis) - np.mean(y, axis=axis)
+def _permutation(a: Sequence[float], b: Sequence[float], alternative: Literal["greater", "less"]) -> float:
+    def effect(x: Values, y: Values, axis: int) -> Values:
+        return np.asarray(np.mean(x, axis=axis) - np.mean(y, axis=axis))
 
-    test = stats.permutation_test(
-        (a, b), statistic, vectorized=True, n_resamples=np.inf, alternative=alternative
-    )  # n_resamples=inf enumerates every split: the test is exact
+    every = comb(len(a) + len(b), len(a))  # as many resamples as there are splits: scipy enumerates them, exactly
+    arrays = [np.asarray(a), np.asarray(b)]
+    test = stats.permutation_test(arrays, effect, vectorized=True, n_resamples=every, alternative=alternative)
     return float(test.pvalue)
 
 

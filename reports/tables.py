@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,7 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     caption: str = ""
     right: frozenset[int] = field(default_factory=frozenset)  # columns of numbers
 
@@ -75,34 +75,42 @@ def duration(hours: float) -> str:
     return f"{60 * hours:.1f} min" if hours < 1 else f"{hours:.1f} h"
 
 
+OURS = (
+    "Ours: the last step's test error, and the running training error over the last 10 of 64 parts of the run; "
+    "mean ± sample standard deviation over n seeds. "
+)
+THEIRS = "The paper: plain nets as digitised from Fig. 6; 110 layers as best (mean ± std) of five runs."
+
+
 def error_table(results: pd.DataFrame, group: Group) -> Table:
     """Table 6's shape: a row per network with parameters, test error and training error, ours and the paper's."""
     theirs = {(r.depth, r.shortcut): r for r in paper.CIFAR10} if group == FULL else {}
     ours = group.of(results)
     present = set(zip(ours["depth"].astype(int), ours["shortcut"], strict=True))
     cells = sorted(present | set(theirs), key=lambda c: (c[1] != "none", c[1], c[0]))
-    rows = [_error_row(cell(ours, *key), group, key, theirs.get(key)) for key in cells]
+    rows = [_error_row(cell(ours, *key), title(group.dataset, *key), theirs.get(key)) for key in cells]
     return Table(
         "Table 6: errors on CIFAR-10" if group == FULL else f"Errors on {group.name}",
-        ("network", "parameters", "test error %", *(("paper",) if theirs else ()), "training error %",
-         *(("paper (digitised)",) if theirs else ()), "time", "images/s"),
-        rows,
-        "Ours: the last step's test error, and the running training error over the last 10 of 64 parts of the run; "
-        "mean ± sample standard deviation over n seeds."
-        + (" The paper: plain nets as digitised from Fig. 6; 110 layers as best (mean ± std) of five runs." if theirs else ""),
-        frozenset(range(1, 8 if theirs else 6)),
-    )  # fmt: skip
+        tuple(rows[0]),
+        [tuple(row.values()) for row in rows],
+        OURS + (THEIRS if theirs else ""),
+        frozenset(range(1, len(rows[0]))),
+    )
 
 
-def _error_row(runs: pd.DataFrame, group: Group, key: tuple[int, str], theirs: paper.CifarResult | None) -> tuple[str, ...]:
-    parameters = f"{runs['parameters'].iloc[0] / 1e6:.2f} M" if len(runs) else f"{theirs.parameters_millions} M" if theirs else NONE
-    time = duration(runs["hours"].mean()) if len(runs) else NONE
-    speed = f"{runs['images_per_second'].mean():,.0f}" if len(runs) else NONE
-    test, train = spread(runs["test_error"]), spread(runs["train_error"])
-    name = title(group.dataset, *key)
-    if theirs is None:
-        return name, parameters, test, train, time, speed
-    return name, parameters, test, theirs.shown, train, f"{theirs.train_error:.2f}", time, speed
+def _error_row(runs: pd.DataFrame, name: str, theirs: paper.CifarResult | None) -> dict[str, str]:
+    """One network: headings and texts, the paper's beside ours where it has any."""
+    millions = runs["parameters"].iloc[0] / 1e6 if len(runs) else theirs.parameters_millions if theirs else 0.0
+    return {
+        "network": name,
+        "parameters": f"{millions:.2f} M",
+        "test error %": spread(runs["test_error"]),
+        **({"paper": theirs.shown} if theirs else {}),
+        "training error %": spread(runs["train_error"]),
+        **({"paper (digitised)": f"{theirs.train_error:.2f}"} if theirs else {}),
+        "time": duration(runs["hours"].mean()) if len(runs) else NONE,
+        "images/s": f"{runs['images_per_second'].mean():,.0f}" if len(runs) else NONE,
+    }
 
 
 def command_table(results: pd.DataFrame, group: Group) -> Table:
@@ -110,7 +118,10 @@ def command_table(results: pd.DataFrame, group: Group) -> Table:
     ours = group.of(results)
     empty = [r for r in paper.CIFAR10 if cell(ours, r.depth, r.shortcut).empty]
     flags = f"--dataset={group.dataset} --depth={{}} --shortcut={{}} --recipe={group.recipe} --seed=0"
-    rows = [(title(group.dataset, r.depth, r.shortcut), f"python -m study train {flags.format(r.depth, r.shortcut)}") for r in empty]
+    rows = [
+        (title(group.dataset, r.depth, r.shortcut), f"python -m study train {flags.format(r.depth, r.shortcut)}")
+        for r in empty
+    ]
     return Table("Networks without a run", ("network", "command"), rows)
 
 
@@ -121,7 +132,7 @@ def claim_table(findings: list[tuple[Claim, Finding]]) -> Table:
         "Claims of the paper",
         ("claim", "statement", "verdict", "difference (95 % interval)", "p", "what the runs say"),
         rows,
-        "Differences in percentage points. p: exact permutation test over seeds, one-sided. Missing: a run is not there.",
+        "Differences in percentage points. p: exact permutation test over seeds, one-sided. Missing: a run is absent.",
     )
 
 
@@ -148,7 +159,9 @@ def run_table(runs: pd.DataFrame) -> Table:
 
 
 def _run_row(run: dict[Hashable, Any]) -> tuple[str, ...]:
-    commit = f"{str(run['commit'])[:10]}{' (modified)' if run['dirty'] else ''}" if pd.notna(run["commit"]) else "unknown"
+    commit = (
+        f"{str(run['commit'])[:10]}{' (modified)' if run['dirty'] else ''}" if pd.notna(run["commit"]) else "unknown"
+    )
     return (
         run["run"],
         f"{run['test/wrong']:.0f} of {run['test/seen']:.0f}",
@@ -163,9 +176,15 @@ def _run_row(run: dict[Hashable, Any]) -> tuple[str, ...]:
 
 def excluded_table(runs: pd.DataFrame) -> Table:
     """A row per run that does not count, with the reason."""
-    return Table("Runs that do not count", ("run", "reason"), [(r["run"], r["reason"]) for r in runs.to_dict("records")])
+    return Table(
+        "Runs that do not count", ("run", "reason"), [(r["run"], r["reason"]) for r in runs.to_dict("records")]
+    )
 
 
 def departure_table() -> Table:
     """Where the study differs from the paper."""
-    return Table("Departures from the paper", ("what", "the paper", "this study"), [(d.what, d.paper, d.ours) for d in DEPARTURES])
+    return Table(
+        "Departures from the paper",
+        ("what", "the paper", "this study"),
+        [(d.what, d.paper, d.ours) for d in DEPARTURES],
+    )

@@ -55,14 +55,18 @@ def add_machine_options(verb: argparse.ArgumentParser) -> None:
     """The options that say where a cell runs and never what it is (rule 3)."""
     verb.add_argument("--devices", type=int, default=1, help="processes of one run (default: %(default)s)")
     verb.add_argument("--precision", default="32", help=" | ".join(PRECISIONS) + " (default: %(default)s)")
-    verb.add_argument("--runs", type=Path, default=Path(os.environ.get("STUDY_RUNS", "runs")), help="(default: %(default)s)")
+    verb.add_argument(
+        "--runs", type=Path, default=Path(os.environ.get("STUDY_RUNS", "runs")), help="(default: %(default)s)"
+    )
     verb.add_argument("--wandb", default="auto", help=" | ".join(WANDB_MODES) + " (default: %(default)s)")
     add_data_option(verb)
 
 
 def add_data_option(verb: argparse.ArgumentParser) -> None:
     """Where the data sets lie."""
-    verb.add_argument("--data", type=Path, default=Path(os.environ.get("STUDY_DATA", "data")), help="(default: %(default)s)")
+    verb.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("STUDY_DATA", "data")), help="(default: %(default)s)"
+    )
 
 
 def spell(arguments: Sequence[str]) -> list[str]:

@@ -125,10 +125,19 @@ class SignalStop(Callback):
             signal.signal(signum, self._note)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Stop together: the ranks agree after each step."""
-        if trainer.strategy.reduce_boolean_decision(self.signum > 0, all=False):
+        """Stop after this step, unless its evaluation is still to come."""
+        if not _cell(pl_module).at_evaluation and self._agreed(trainer):
             self.checkpoint.save(trainer)
             raise Interrupted(self.signum or signal.SIGTERM)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop after the evaluation, whose checkpoint is written."""
+        if self._agreed(trainer) and not trainer.should_stop:
+            raise Interrupted(self.signum or signal.SIGTERM)
+
+    def _agreed(self, trainer: pl.Trainer) -> bool:
+        """Whether any rank was signalled: all ranks ask together and so stop together."""
+        return trainer.strategy.reduce_boolean_decision(self.signum > 0, all=False)
 
 
 class ProgressBar(Callback):

@@ -21,7 +21,7 @@ from study.recipes import Recipe
 from study.spec import InputError
 
 Bytes = NDArray[np.uint8]
-Labels = NDArray[np.int64]
+Labels = NDArray[np.int64]  # and other whole numbers
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def _digits() -> Arrays:
 
     digits = load_digits()
     images = digits.images.astype(np.uint8)[..., None]
-    parts = train_test_split(images, digits.target.astype(np.int64), test_size=360, stratify=digits.target, random_state=0)
-    train_images, test_images, train_labels, test_labels = parts
-    return Arrays(train_images, train_labels, test_images, test_labels, peak=16)
+    train, test = train_test_split(np.arange(len(images)), test_size=360, stratify=digits.target, random_state=0)
+    labels = digits.target.astype(np.int64)
+    return Arrays(images[train], labels[train], images[test], labels[test], peak=16)
 
 
 def _cifar10(root: Path) -> Arrays:
@@ -96,17 +96,18 @@ def check_cifar10(root: Path) -> None:
 
 
 class Plan(NamedTuple):
-    """What a batch is made of: image numbers, crop corners and flips, each (B,)."""
+    """What a batch is made of, each (B,): image numbers, the crops' upper left corners, and flips."""
 
-    index: NDArray[np.int64]
-    top: NDArray[np.int64]
-    left: NDArray[np.int64]
+    image: Labels
+    top: Labels
+    left: Labels
     flip: NDArray[np.bool_]
 
     def part(self, rank: int, world_size: int) -> Plan:
         """The slice of one rank."""
-        size = len(self.index) // world_size
-        return Plan(*(field[rank * size : (rank + 1) * size] for field in self))
+        size = len(self.image) // world_size
+        mine = slice(rank * size, (rank + 1) * size)
+        return Plan(self.image[mine], self.top[mine], self.left[mine], self.flip[mine])
 
 
 def plan(recipe: Recipe, images: int, seed: int, step: int) -> Plan:
@@ -117,19 +118,19 @@ def plan(recipe: Recipe, images: int, seed: int, step: int) -> Plan:
     rng = np.random.Generator(np.random.Philox(key=(seed << 64) + step))
     place = np.arange(step * recipe.batch, (step + 1) * recipe.batch)
     orders = {epoch: _order(images, seed, epoch) for epoch in {int(place[0] // images), int(place[-1] // images)}}
-    index = np.array([orders[int(p // images)][p % images] for p in place])
+    image = np.array([orders[int(p // images)][p % images] for p in place])
     top, left = rng.integers(0, 2 * recipe.pad + 1, size=(2, recipe.batch))
     flip = rng.integers(0, 2, size=recipe.batch).astype(bool) & recipe.flip
-    return Plan(index, top, left, flip)
+    return Plan(image, top, left, flip)
 
 
 @lru_cache(maxsize=4)
-def _order(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
+def _order(images: int, seed: int, epoch: int) -> Labels:
     """The order in which epoch number `epoch` visits the images."""
     return np.random.default_rng([seed, epoch]).permutation(images)
 
 
-def subset(labels: Labels, count: int | None) -> NDArray[np.int64]:
+def subset(labels: Labels, count: int | None) -> Labels:
     """Numbers of a class-balanced subset: the first of each class in file order; all of them when count is None."""
     if count is None:
         return np.arange(len(labels))
@@ -168,10 +169,10 @@ class Images:
     def batch(self, seed: int, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
         """One rank's part of batch `step`: images (B, C, H, W), channels last in memory, and labels (B,)."""
         chosen = plan(self.recipe, self.train_size, seed, step).part(rank, world_size)
-        index, top, left, flip = (torch.from_numpy(field).to(self.crops.device) for field in chosen)
-        images = self.crops[index, top, left].float().sub_(self.mean_crops[top, left]).div_(self.peak)
+        image, top, left, flip = (torch.from_numpy(field).to(self.crops.device) for field in chosen)
+        images = self.crops[image, top, left].float().sub_(self.mean_crops[top, left]).div_(self.peak)
         images = torch.where(flip[:, None, None, None], images.flip(2), images)
-        return images.permute(0, 3, 1, 2), self.train_labels[index]
+        return images.permute(0, 3, 1, 2), self.train_labels[image]
 
     def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Test images number start to stop, the one original view (Sec. 4.2): (B, C, H, W) and labels (B,)."""
@@ -203,7 +204,7 @@ def prepare_cifar10(root: Path, source: Path | None) -> None:
         try:
             CIFAR10(str(root), download=True)
         except (OSError, RuntimeError) as error:
-            raise InputError(f"CIFAR-10 could not be downloaded ({error}); fetch it elsewhere and give --source=PATH") from error
+            raise InputError(f"CIFAR-10 could not be downloaded ({error}); fetch it and give --source=PATH") from error
     elif source.is_file():
         extract_archive(str(source), str(root))
     else:

@@ -86,7 +86,7 @@ class Cell(pl.LightningModule):
         self.automatic_optimization = False
         self.spec, self.recipe, self.arrays = spec, recipe_for(spec), arrays
         torch.manual_seed(spec.seed)
-        self.net = network.build(spec.dataset, spec.depth, spec.shortcut).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = network.build(spec.dataset, spec.depth, spec.shortcut).to(memory_format=torch.channels_last)
         self.step = 0
         self.warm_until: int | None = None if self.recipe.warmup_error is not None else 0
         self.metrics: dict[str, float] = {}
@@ -137,6 +137,11 @@ class Cell(pl.LightningModule):
         for name in ("train", "warmup") if self.warm_until is None else ("train",):
             self.tallies[name].add(scores.detach(), labels, loss.detach())
 
+    @property
+    def at_evaluation(self) -> bool:
+        """Whether the step just done is followed by an evaluation."""
+        return self.step in self.recipe.evaluation_steps
+
     def learning_rate(self) -> float:
         """The rate of the coming update."""
         return learning_rate(self.recipe, self.step, self.warm_until)
@@ -149,6 +154,12 @@ class Cell(pl.LightningModule):
                 self.warm_until = self.step
 
     # Evaluation
+
+    def on_validation_start(self) -> None:
+        """Give every rank the batch-norm statistics of rank 0, which are the ones that a checkpoint keeps."""
+        if self.trainer.world_size > 1:
+            for statistic in self.net.buffers():
+                torch.distributed.broadcast(statistic, src=0)
 
     def val_dataloader(self) -> Ranges:
         """This rank's share of the test set as (start, stop) pairs: each image once, none padded (rule 5).

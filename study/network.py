@@ -1,6 +1,6 @@
 """Every network of the paper, as one family: plain nets are residual nets whose shortcut is ``none``.
 
-Imports torch and nothing of ours. Tensors are images (N, C, H, W) on the way in, class scores (N, classes) on the way out.
+Imports torch and nothing of ours. Images (N, C, H, W) go in, class scores (N, classes) come out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ class Family(NamedTuple):
     bottleneck: bool
 
 
-IMAGENET_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # Table 1
+IMAGENET_BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}  # Table 1
 
 
 def family(dataset: str, depth: int) -> Family:
@@ -35,7 +41,7 @@ def family(dataset: str, depth: int) -> Family:
 
 
 class PadShortcut(nn.Module):
-    """Option A (Sec. 3.3): identity, with extra channels padded with zeros and pixels skipped where the size changes."""
+    """Option A (Sec. 3.3): identity; extra channels are zeros, pixels are skipped where the size changes."""
 
     def __init__(self, extra: int, stride: int) -> None:
         super().__init__()

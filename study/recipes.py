@@ -47,7 +47,7 @@ _SMOKE = {"steps": 200, "drops": (100, 150), "evaluations": 4, "scale": "toy"}
 RECIPES: dict[str, dict[str, Recipe]] = {
     "cifar10": {
         "paper": _CIFAR10,
-        # The 45k/5k split on which the paper says its schedule was found; the 5k are left out, the test set is the same.
+        # The 45k/5k split on which the paper says its schedule was found; the 5k are left out, the test set stays.
         "paper45k": replace(_CIFAR10, train_images=45_000),
         # Footnote 3: "we have experimented with more training iterations (3x)".
         "long": replace(_CIFAR10, steps=192_000, drops=(96_000, 144_000)),
@@ -123,7 +123,7 @@ class Departure:
 DEPARTURES: tuple[Departure, ...] = (
     Departure(
         "training images",
-        "a 45k/5k split is named where the schedule was found; on how many images the reported nets trained is not said",
+        "a 45k/5k split is named where the schedule was found; on how many images the nets trained is not said",
         "`paper` trains on all 50,000, `paper45k` on a class-balanced 45,000",
     ),
     Departure(

@@ -40,7 +40,9 @@ class Spec:
         check_choice("shortcut", self.shortcut, SHORTCUTS)
         _check_depth(self.dataset, self.depth)
         if not re.fullmatch(r"[a-z0-9]+", self.recipe):
-            raise InputError(f"recipe {self.recipe!r} is no name of a recipe: small letters and digits only, as in 'paper'")
+            raise InputError(
+                f"recipe {self.recipe!r} is no name of a recipe: small letters and digits only, as in 'paper'"
+            )
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
             raise InputError(f"seed {self.seed!r} must be a whole number from 0 to 2147483647")
 
@@ -100,4 +102,6 @@ def _check_depth(dataset: str, depth: object) -> None:
             raise InputError(f"depth {depth} is no ImageNet net of Table 1; choose one of: 18, 34, 50, 101, 152")
     elif depth < 8 or (depth - 2) % 6:
         below = max(8, depth - (depth - 2) % 6)
-        raise InputError(f"depth {depth} is not 6n+2, as the nets of Sec. 4.2 are; the nearest are {below} and {below + 6}")
+        raise InputError(
+            f"depth {depth} is not 6n+2, as the nets of Sec. 4.2 are; the nearest are {below} and {below + 6}"
+        )

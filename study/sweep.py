@@ -54,7 +54,9 @@ def _specs(sweep: Any) -> Iterator[Spec]:
     for key in sweep:
         _check_known(key, KEYS, "key")
     if sweep.get("method") != "grid":
-        raise InputError(f"method {sweep.get('method')!r} is not 'grid'; every cell of the paper is run, none is searched")
+        raise InputError(
+            f"method {sweep.get('method')!r} is not 'grid'; every cell of the paper is run, none is searched"
+        )
     grid = {name: _values(name, block) for name, block in sweep["parameters"].items()}
     for name in ("dataset", "depth", "shortcut"):
         if name not in grid:
@@ -76,7 +78,9 @@ def _values(name: str, block: Any) -> list[Any]:
     values = ["none" if value is None and name == "shortcut" else value for value in values]
     for value in values:
         if isinstance(value, str) and _is_number(value):
-            raise InputError(f"parameter {name!r}: {value!r} is text to YAML, not a number; write it without quotes, 1e-4 as 1.0e-4")
+            raise InputError(
+                f"parameter {name!r}: YAML reads {value!r} as text; write numbers bare, and 1e-4 as 1.0e-4"
+            )
         wanted = int if name in NUMBERS else str
         if type(value) is not wanted:
             raise InputError(f"parameter {name!r}: {value!r} is not {'a whole number' if wanted is int else 'a word'}")
@@ -184,13 +188,14 @@ class _Display:
 def print_table(title: str, records: Sequence[Record]) -> None:
     """A line for each cell: its state, its errors where known, its time."""
     table = Table(title=title)
-    for heading, side in (("cell", "left"), ("state", "left"), *((h, "right") for h in ("step", "train %", "test %", "minutes"))):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    for heading in ("cell", "state"):
+        table.add_column(heading)
+    for heading in ("step", "train %", "test %", "minutes"):
+        table.add_column(heading, justify="right")
     for record in records:
-        rows = record.history()
-        last = rows[-1] if rows else None
-        numbers = ["", "", "", ""] if last is None else [
-            str(last["step"]), f"{last['train/top1_error']:.2f}", f"{last['test/top1_error']:.2f}", f"{60 * last['hours']:.2f}"
-        ]  # fmt: skip
-        table.add_row(record.spec.name, record.state(), *numbers)
+        last = next(reversed(record.history()), None)
+        shown = (last["train/top1_error"], last["test/top1_error"], 60 * last["hours"]) if last else ()
+        table.add_row(
+            record.spec.name, record.state(), *([str(last["step"])] if last else []), *(f"{x:.2f}" for x in shown)
+        )
     Console(width=None if sys.stdout.isatty() else 100).print(table)

@@ -16,13 +16,13 @@ import warnings
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
@@ -91,15 +91,15 @@ def _fit(cell: Cell, record: Record, machine: Machine) -> int:
 def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl.Trainer:
     """A Trainer that adds nothing of its own: no sampler, no bar, no checkpoint, no limit but the cell's."""
     cuda = torch.cuda.is_available()
-    ddp = DDPStrategy(process_group_backend="nccl" if cuda else "gloo")
+    ddp = DDPStrategy(process_group_backend="nccl" if cuda else "gloo", broadcast_buffers=False)
     # Lightning would take a stray SLURM variable for a job of many tasks, and wait for the others.
-    plugins = [] if TorchElasticEnvironment.detect() else [LightningEnvironment()]
+    cluster = None if TorchElasticEnvironment.detect() else LightningEnvironment()
     return pl.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=machine.devices,
         strategy=ddp if machine.devices > 1 else "auto",
         precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
-        plugins=plugins,
+        plugins=cluster,
         logger=logger or False,
         callbacks=callbacks(record),
         default_root_dir=record.folder,
@@ -117,7 +117,7 @@ def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl
 def _check_devices(devices: int) -> None:
     available = torch.cuda.device_count() if torch.cuda.is_available() else devices
     if not 1 <= devices <= available:
-        raise InputError(f"--devices={devices} cannot be had: this machine has {available} GPUs; ask for 1 to {available}")
+        raise InputError(f"--devices={devices} cannot be had; this machine has {available} GPUs")
 
 
 def _logger(record: Record, machine: Machine) -> Logger | None:
@@ -144,7 +144,13 @@ def _logger(record: Record, machine: Machine) -> Logger | None:
 
 
 def wandb_mode(asked: str) -> str:
-    """What ``--wandb`` comes to here: online, offline or disabled; ``auto`` asks whether there is an account."""
+    """What ``--wandb`` comes to here: online, offline or disabled.
+
+    ``auto`` is what WANDB_MODE says, else online where an API key is configured, else offline.
+    """
+    preset = os.environ.get("WANDB_MODE", "")
+    if asked == "auto" and preset in ("online", "offline", "disabled"):
+        asked = preset
     if asked == "disabled":
         return asked
     if importlib.util.find_spec("wandb") is None:

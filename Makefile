@@ -1,0 +1,31 @@
+# make demo   the digits sweep and its report, from a fresh clone
+# make test   every test that needs no GPU
+# make lint   style and types
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint env
+.DELETE_ON_ERROR:
+
+demo: .venv/made
+	$(BIN)/python -m study sweep sweeps/digits.yaml --jobs=2 --runs=runs
+	$(BIN)/python -m reports gather --runs=runs --out=build/demo
+	$(BIN)/python -m reports build --out=build/demo
+	@echo "Open build/demo/report.html"
+
+test: .venv/made
+	$(BIN)/python -m pytest
+
+lint: .venv/made
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+env: .venv/made
+
+.venv/made: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; give one with: make PYTHON=python3.12 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,publish]'
+	touch $@

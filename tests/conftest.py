@@ -1,0 +1,73 @@
+"""Shared by all tests: real data, real processes, no stand-ins."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+# One thread, as in the subprocesses: sums come in the same order everywhere, so that equal means equal to the bit.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds the official CIFAR-10: STUDY_DATA, data/, or unpacked from ../shared/data."""
+    for folder in (Path(os.environ.get("STUDY_DATA", "data")), ROOT / "data"):
+        if (folder / "cifar-10-batches-py" / "batches.meta").exists():
+            return folder.absolute()
+    unpack = ROOT.parent / "shared" / "data" / "cifar10" / "unpack.py"
+    if not unpack.exists():
+        pytest.skip("CIFAR-10 is not here: run python -m study prepare cifar10")
+    folder = tmp_path_factory.mktemp("data")
+    subprocess.run([sys.executable, unpack, folder], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m ...`` to its end."""
+    variables = os.environ | ENVIRONMENT | environment
+    return subprocess.run(command(*arguments), env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start ``python -m ...`` in the background; whatever still runs at the end of the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        variables = os.environ | ENVIRONMENT | environment
+        process = subprocess.Popen(
+            command(*arguments), env=variables, cwd=ROOT, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120, pause: float = 0.01) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        if pause:
+            time.sleep(pause)

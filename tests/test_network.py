@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from study.network import BasicBlock, PadShortcut, build
+
+GOLDEN = {  # trainable parameters, forward multiply-adds in millions
+    ("cifar10", 20, "none A"): (269_722, 40.55),
+    ("cifar10", 32, "none A"): (464_154, 68.86),
+    ("cifar10", 44, "none A"): (658_586, 97.17),
+    ("cifar10", 56, "none A"): (853_018, 125.5),
+    ("cifar10", 110, "none A"): (1_727_962, 252.9),
+    ("cifar10", 1202, "none A"): (19_421_274, 2_829),
+    ("imagenet", 18, "none A"): (11_515_688, 1_795),
+    ("imagenet", 18, "B"): (11_689_512, 1_814),
+    ("imagenet", 18, "C"): (12_043_816, 1_878),
+    ("imagenet", 34, "none A"): (21_623_848, 3_644),
+    ("imagenet", 34, "B"): (21_797_672, 3_664),
+    ("imagenet", 34, "C"): (22_716_840, 3_831),
+    ("imagenet", 50, "B"): (25_557_032, 3_858),
+    ("imagenet", 101, "B"): (44_549_160, 7_570),
+    ("imagenet", 152, "B"): (60_192_808, 11_280),
+}
+CELLS = [(d, n, s, *want) for (d, n, kinds), want in GOLDEN.items() for s in kinds.split()]
+
+
+@pytest.mark.parametrize(("dataset", "depth", "shortcut", "parameters", "millions"), CELLS)
+def test_parameters_and_multiply_adds(dataset: str, depth: int, shortcut: str, parameters: int, millions: float) -> None:
+    size = 224 if dataset == "imagenet" else 32
+    with torch.device("meta"):
+        net, images = build(dataset, depth, shortcut).eval(), torch.empty(1, 3, size, size)
+    assert sum(p.numel() for p in net.parameters() if p.requires_grad) == parameters
+    with FlopCounterMode(display=False) as counter:
+        scores = net(images)
+    assert counter.get_total_flops() / 2e6 == pytest.approx(millions, rel=6e-4)
+    assert scores.shape == (1, 1000 if dataset == "imagenet" else 10)
+
+
+def test_plain_bottleneck_nets_exist() -> None:
+    with torch.device("meta"):
+        plain, residual = build("imagenet", 50, "none"), build("imagenet", 50, "A")
+    shapes = [[p.shape for p in net.parameters()] for net in (plain, residual)]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("dataset", ["digits", "cifar10"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+def test_a_plain_net_and_its_twin_start_from_equal_weights(dataset: str, shortcut: str) -> None:
+    torch.manual_seed(5)
+    plain = build(dataset, 20, "none").state_dict()
+    torch.manual_seed(5)
+    twin = build(dataset, 20, shortcut).state_dict()
+    assert set(plain) <= set(twin) and (set(plain) == set(twin)) == (shortcut == "A")
+    assert all(torch.equal(plain[name], twin[name]) for name in plain)
+    torch.manual_seed(6)
+    assert not torch.equal(build(dataset, 20, "none").state_dict()["stem.conv.weight"], plain["stem.conv.weight"])
+
+
+def test_weights_are_hes() -> None:
+    convs = [m for m in build("cifar10", 110, "A").modules() if isinstance(m, nn.Conv2d)]
+    ratios = torch.tensor([float(m.weight.detach().std()) / (2 / (m.out_channels * 9)) ** 0.5 for m in convs])
+    assert ratios.mean() == pytest.approx(1, abs=0.01)
+    assert all(m.bias is None for m in convs)
+
+
+@pytest.mark.parametrize("shortcut", ["none", "A"])
+def test_a_block_is_what_the_paper_writes(shortcut: str) -> None:
+    """Eqn. 1 spelt out: conv, BN, ReLU, conv, BN, then (+ x), then ReLU."""
+    block, x = BasicBlock(16, 32, stride=2, kind=shortcut).eval(), torch.randn(4, 16, 8, 8)
+    y = F.relu(block.bn1(F.conv2d(x, block.conv1.weight, stride=2, padding=1)))
+    y = block.bn2(F.conv2d(y, block.conv2.weight, padding=1))
+    if shortcut == "A":
+        y = y + torch.cat([x[:, :, ::2, ::2], torch.zeros(4, 16, 4, 4)], dim=1)
+    torch.testing.assert_close(block(x), F.relu(y))
+
+
+def test_option_a_has_no_parameters_and_keeps_gradients_exact() -> None:
+    shortcut = PadShortcut(extra=3, stride=2)
+    x = torch.randn(2, 5, 6, 6, requires_grad=True)
+    shortcut(x).sum().backward()
+    expected = torch.zeros_like(x)
+    expected[:, :, ::2, ::2] = 1
+    assert not list(shortcut.parameters()) and torch.equal(x.grad, expected)
+
+
+def test_in_place_steps_leave_gradients_right() -> None:
+    """The whole net against central differences, in double precision."""
+    torch.manual_seed(0)
+    net = build("digits", 8, "A").double().eval()
+    x = torch.randn(2, 1, 8, 8, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(net, (x,), eps=1e-6, atol=1e-5)
+
+
+def test_there_is_no_dropout_and_batch_norm_follows_each_convolution() -> None:
+    net = build("imagenet", 34, "B")
+    kinds = [type(m) for m in net.modules() if not list(m.children())]
+    assert not any(issubclass(kind, nn.Dropout) for kind in kinds)
+    assert kinds.count(nn.Conv2d) == kinds.count(nn.BatchNorm2d)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from study.recipes import RECIPES, learning_rate, per_device_batch, recipe_for
+from study.spec import InputError, Spec
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [(0, 0.1), (31_999, 0.1), (32_000, 0.01), (47_999, 0.01), (48_000, 0.001), (63_999, 0.001)],
+)
+def test_the_papers_learning_rate(step: int, rate: float) -> None:
+    assert learning_rate(recipe_for(Spec("cifar10", 56, "A")), step) == pytest.approx(rate, rel=1e-12)
+
+
+def test_the_papers_recipe() -> None:
+    recipe = recipe_for(Spec("cifar10", 20, "none"))
+    assert (recipe.batch, recipe.steps, recipe.momentum, recipe.weight_decay) == (128, 64_000, 0.9, 1e-4)
+    assert (recipe.pad, recipe.flip, recipe.train_images, recipe.warmup_error) == (4, True, None, None)
+    assert recipe_for(Spec("cifar10", 20, "A", "paper45k")).train_images == 45_000
+    assert recipe_for(Spec("cifar10", 20, "A", "long")).steps == 3 * 64_000
+
+
+def test_110_layers_warm_up_until_the_error_falls_and_then_no_more() -> None:
+    recipe = recipe_for(Spec("cifar10", 110, "A"))
+    assert recipe.warmup_error == 80.0
+    assert learning_rate(recipe, 10, warm_until=None) == 0.01
+    assert learning_rate(recipe, 399, warm_until=400) == 0.01
+    assert learning_rate(recipe, 400, warm_until=400) == 0.1
+    assert learning_rate(recipe, 32_000, warm_until=400) == pytest.approx(0.01)
+
+
+def test_a_ramp_rises_and_linear_decay_ends_at_nothing() -> None:
+    recipe = RECIPES["digits"]["paper"]
+    rates = [learning_rate(recipe, step) for step in range(recipe.steps)]
+    assert rates[0] == pytest.approx(recipe.lr / recipe.ramp)
+    assert max(rates) == recipe.lr
+    assert rates[: recipe.ramp] == sorted(rates[: recipe.ramp])
+    assert rates[recipe.ramp :] == sorted(rates[recipe.ramp :], reverse=True)
+    assert 0 < rates[-1] < recipe.lr / 200
+
+
+@pytest.mark.parametrize(("dataset", "name"), [(d, name) for d, recipes in RECIPES.items() for name in recipes])
+def test_every_recipe_is_evaluated_evenly_and_at_its_last_step(dataset: str, name: str) -> None:
+    recipe = RECIPES[dataset][name]
+    steps = recipe.evaluation_steps
+    assert steps[-1] == recipe.steps and len(set(steps)) == recipe.evaluations
+    gaps = {b - a for a, b in zip((0, *steps), steps, strict=False)}
+    assert max(gaps) - min(gaps) <= 1
+
+
+def test_the_paper_is_evaluated_every_64th_of_the_run() -> None:
+    assert recipe_for(Spec("cifar10", 20, "A")).evaluation_steps == tuple(range(1_000, 64_001, 1_000))
+
+
+def test_scaled_down_recipes_are_called_so() -> None:
+    full = {(d, name) for d, recipes in RECIPES.items() for name, recipe in recipes.items() if recipe.scale == "full"}
+    assert full == {("cifar10", "paper"), ("cifar10", "paper45k"), ("cifar10", "long")}
+
+
+def test_the_global_batch_is_the_constant() -> None:
+    recipe = recipe_for(Spec("cifar10", 20, "A"))
+    assert [per_device_batch(recipe, n) for n in (1, 2, 8)] == [128, 64, 16]
+    with pytest.raises(InputError, match="does not divide by 3 devices; use one of: 1, 2, 4, 8, 16"):
+        per_device_batch(recipe, 3)
+
+
+def test_an_unknown_recipe_is_named() -> None:
+    with pytest.raises(InputError, match="'quick' is unknown; choose one of: paper, paper45k, long, mini, smoke"):
+        recipe_for(Spec("cifar10", 20, "A", "quick"))
