@@ -70,7 +70,8 @@ class Snapshot:
         so a mean over the last 10 of 64 parts of the run, as the paper's curves are read (Fig. 6).
         """
         last = self.history.groupby("run")["step"].transform("max")
-        tail = self.history[self.history["step"] > last * 54 / 64]
+        before = (last * 54 / 64).round()
+        tail = self.history[self.history["step"] > before]
         train = tail.groupby("run")["train/top1_error"].mean()
         runs = self.counting
         return runs.assign(train_error=runs["run"].map(train), test_error=runs["test/top1_error"])
@@ -150,7 +151,7 @@ def read(folder: Path) -> Snapshot:
     """
     if not (folder / "runs.csv").exists():
         raise InputError(f"{folder} holds no snapshot; run: python -m reports gather --runs=runs --out={folder}")
-    text = {"commit": str, "precision": str, "shortcut": str, "reason": str, "url": str}
+    text = dict.fromkeys(("commit", "precision", "shortcut", "reason", "url", "torch"), str)
     missing = {column: [""] for column in RUN_COLUMNS if column != "reason"}
     runs = pd.read_csv(
         folder / "runs.csv", dtype=text, keep_default_na=False, na_values=missing, float_precision="round_trip"

@@ -76,7 +76,9 @@ def test_each_epoch_shows_each_image_once_though_batches_run_on() -> None:
 
 def test_all_81_crops_and_both_flips_occur_equally() -> None:
     plans = [plan(PAPER, 50_000, seed=0, step=step) for step in range(400)]
-    counts = Counter((t, le, f) for p in plans for t, le, f in zip(p.top.tolist(), p.left.tolist(), p.flip.tolist(), strict=True))
+    counts = Counter(
+        (t, le, f) for p in plans for t, le, f in zip(p.top.tolist(), p.left.tolist(), p.flip.tolist(), strict=True)
+    )
     assert len(counts) == 81 * 2
     expected = 400 * 128 / 162
     chi2 = sum((n - expected) ** 2 / expected for n in counts.values())
@@ -103,7 +105,9 @@ def test_a_subset_is_class_balanced_and_fixed(arrays: Arrays) -> None:
 
 
 def test_missing_data_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"data_batch_1 is missing; run: python -m study prepare cifar10 --data={tmp_path}"):
+    with pytest.raises(
+        InputError, match=f"data_batch_1 is missing; run: python -m study prepare cifar10 --data={tmp_path}"
+    ):
         load("cifar10", tmp_path)
 
 

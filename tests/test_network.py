@@ -29,7 +29,9 @@ CELLS = [(d, n, s, *want) for (d, n, kinds), want in GOLDEN.items() for s in kin
 
 
 @pytest.mark.parametrize(("dataset", "depth", "shortcut", "parameters", "millions"), CELLS)
-def test_parameters_and_multiply_adds(dataset: str, depth: int, shortcut: str, parameters: int, millions: float) -> None:
+def test_parameters_and_multiply_adds(
+    dataset: str, depth: int, shortcut: str, parameters: int, millions: float
+) -> None:
     size = 224 if dataset == "imagenet" else 32
     with torch.device("meta"):
         net, images = build(dataset, depth, shortcut).eval(), torch.empty(1, 3, size, size)

@@ -12,7 +12,9 @@ def test_a_name_is_made_of_the_five_factors_and_read_back() -> None:
     assert Spec.parse("imagenet-34-B-paper45k-s12") == Spec("imagenet", 34, "B", "paper45k", 12)
 
 
-@pytest.mark.parametrize("name", ["cifar10-56-none-paper", "cifar10-56-D-paper-s0", "x", "cifar10-56-none-paper-s0/..", ""])
+@pytest.mark.parametrize(
+    "name", ["cifar10-56-none-paper", "cifar10-56-D-paper-s0", "x", "cifar10-56-none-paper-s0/..", ""]
+)
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(InputError):
         Spec.parse(name)

@@ -1,0 +1,81 @@
+"""The direction of imports is the architecture; this is where it is enforced."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+ALLOWED = {
+    "study.spec": set(),
+    "study.recipes": {"study.spec"},
+    "study.network": set(),
+    "study.data": {"study.spec", "study.recipes"},
+    "study.module": {"study", "study.spec", "study.recipes", "study.data"},
+    "study.store": {"study.spec"},
+    "study.callbacks": {"study.module", "study.store"},
+    "study.sweep": {"study.spec", "study.recipes", "study.store"},
+    "study.train": {
+        "study", "study.spec", "study.recipes", "study.store", "study.module", "study.callbacks",
+    },
+    "study.__main__": {"study", "study.spec", "study.recipes", "study.data", "study.train"},
+    "reports.paper": set(),
+    "reports.stats": set(),
+    "reports.snapshot": {"study.spec", "study.recipes", "study.store"},
+    "reports.claims": {"reports.stats"},
+    "reports.tables": {"reports", "reports.claims", "reports.stats", "study.spec", "study.recipes"},
+    "reports.curves": {"reports", "reports.tables", "study.spec"},
+    "reports.render": {"reports.claims", "reports.curves", "reports.snapshot", "reports.tables"},
+    "reports.__main__": {"reports", "study.spec", "study.__main__"},
+}  # fmt: skip
+
+
+def ours(path: Path) -> set[str]:
+    """The modules of ours that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return {name for name in names if name.split(".")[0] in ("study", "reports")}
+
+
+def files() -> list[Path]:
+    return [path for folder in ("study", "reports") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in files() if p.name != "__init__.py"], ids=lambda p: f"{p.parent.name}.{p.stem}"
+)
+def test_imports_go_one_way(path: Path) -> None:
+    assert ours(path) <= ALLOWED[f"{path.parent.name}.{path.stem}"]
+
+
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        ("study.__main__", ("torch", "pandas", "wandb")),
+        ("study.sweep", ("torch", "pandas", "wandb")),
+        ("study.train", ("wandb",)),
+        ("reports.__main__", ("torch", "wandb")),
+        ("reports.render", ("torch", "pytorch_lightning", "wandb")),
+    ],
+)
+def test_what_is_heavy_is_not_imported(module: str, without: tuple[str, ...]) -> None:
+    check = f"import sys, {module}; sys.exit(' '.join(m for m in {without!r} if m in sys.modules) or 0)"
+    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, f"{module} imports {done.stderr}"
+
+
+def test_files_and_functions_stay_short() -> None:
+    for path in files():
+        text = path.read_text()
+        assert text.count("\n") <= 300, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 45, f"{path}: {node.name}"

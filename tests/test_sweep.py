@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, run, wait_for
+
+from study import sweep
+from study.__main__ import parser, spell
+from study.spec import InputError, Spec
+from study.store import Record
+
+TINY = """
+method: grid
+parameters:
+  dataset: {value: digits}
+  depth: {values: [8, 14]}
+  shortcut: {values: [none, A]}
+"""
+GOOD = {"dataset": {"value": "digits"}, "depth": {"values": [8]}, "shortcut": {"value": "A"}}
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "sweep.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_cells_come_in_an_agents_order(tmp_path: Path) -> None:
+    names = [spec.name for spec in sweep.cells(write(tmp_path, TINY))]
+    assert names == [f"digits-{d}-{s}-paper-s0" for d in (8, 14) for s in ("none", "A")]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_sweep_file_is_sound(path: Path) -> None:
+    """Cells that exist, an explicit command, and flags that the trainer has, however W&B spells them."""
+    cells, file = sweep.cells(path), yaml.safe_load(path.read_text())
+    assert file["command"] == ["${env}", "python", "-m", "study", "train", "${args}"]
+    assert file["method"] == "grid" and file["run_cap"] == len(cells)
+    assert file["metric"] == {"name": "test/top1_error", "goal": "minimize"}
+    for spec in cells:
+        options = parser().parse_args(spell(["train", *(f"--{k}={v}" for k, v in spec.factors.items())]))
+        assert Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed) == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"dept": {"value": 8}}, "parameter 'dept' is unknown; did you mean 'depth'"),
+        ({"lr": {"value": 0.1}}, "parameter 'lr' is unknown; there are: dataset"),
+        ({"seed": {"value": "1e-4"}}, "YAML reads '1e-4' as text; write numbers bare, and 1e-4 as 1.0e-4"),
+        ({"depth": {"value": "20"}}, "YAML reads '20' as text"),
+        ({"depth": {"value": 20.0}}, "20.0 is not a whole number"),
+        ({"depth": {"values": []}}, "needs a list of values that is not empty"),
+        ({"depth": {"min": 8, "max": 20}}, "needs either 'value: ...' or 'values: [...]'"),
+        ({"depth": 8}, "needs either"),
+        ({"depth": {"values": [8, 21]}}, "depth 21 is not 6n"),
+        ({"shortcut": {"value": "D"}}, "shortcut 'D' is unknown"),
+        ({"recipe": {"value": "fast"}}, "'fast' is unknown"),
+    ],
+)
+def test_a_wrong_parameter_is_named(tmp_path: Path, change: dict[str, object], says: str) -> None:
+    path = write(tmp_path, yaml.safe_dump({"method": "grid", "parameters": GOOD | change}))
+    with pytest.raises(InputError, match=says.replace("[", r"\[")):
+        sweep.cells(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("method: grid", "a block 'parameters'"),
+        ("method: random\nparameters: {dataset: {value: digits}}", "'random' is not 'grid'"),
+        ("methods: grid\nparameters: {}", "key 'methods' is unknown; did you mean 'method'"),
+        ("method: grid\nparameters: {dataset: {value: digits}}", "'depth' is missing"),
+        ("method: [grid\n", "not valid YAML"),
+    ],
+)
+def test_a_broken_file_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        sweep.cells(write(tmp_path, text))
+
+
+def test_none_may_be_yamls_null(tmp_path: Path) -> None:
+    parameters = GOOD | {"shortcut": {"values": [None, "A"]}}
+    path = write(tmp_path, yaml.safe_dump({"method": "grid", "parameters": parameters}))
+    assert [spec.shortcut for spec in sweep.cells(path)] == ["none", "A"]
+
+
+def test_a_sweep_runs_resumes_skips_and_goes_on_after_a_failure(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """Four cells, one of which cannot be trained: killed in the middle, run again, and then found done."""
+    runs, file = tmp_path / "runs", write(tmp_path, TINY)
+    broken = Record(runs, Spec("digits", 8, "none"))
+    broken.checkpoint.parent.mkdir(parents=True)
+    broken.checkpoint.write_bytes(b"no checkpoint")
+    arguments = ("study", "sweep", str(file), f"--runs={runs}", "--jobs=2")
+    first = start(*arguments)
+    wait_for(lambda: len(Record(runs, Spec("digits", 8, "A")).history()) > 3 or first.poll() is not None)
+    os.killpg(first.pid, signal.SIGKILL)
+
+    second = run(*arguments)
+    assert second.returncode == 1
+    assert "digits-8-none-paper-s0 ended with status" in second.stderr
+    states = [Record(runs, spec).state() for spec in sweep.cells(file)]
+    assert states == ["interrupted", "finished", "finished", "finished"]
+    assert len(Record(runs, Spec("digits", 8, "A")).provenance()["resumed"]) == 1, "it went on, not anew"
+
+    broken.checkpoint.unlink()
+    third = run(*arguments)
+    assert third.returncode == 0 and third.stdout.count("finished") == 4
+    status = run("study", "sweep", str(file), f"--runs={runs}", "--status")
+    assert status.returncode == 0 and status.stdout.count("finished") == 4
+
+
+def test_a_dry_run_shows_commands_and_runs_nothing(tmp_path: Path) -> None:
+    done = run(
+        "study", "sweep", str(write(tmp_path, TINY)), f"--runs={tmp_path / 'runs'}", "--dry-run", "--precision=bf16"
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4 and not (tmp_path / "runs").exists()
+    assert lines[1].startswith(
+        "python -m study train --dataset=digits --depth=8 --shortcut=A --recipe=paper --seed=0 --devices=1"
+    )
