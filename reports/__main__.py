@@ -22,6 +22,7 @@ def parser() -> Parser:
     gather.add_argument("--out", type=Path, required=True, help="where the snapshot goes")
     build = verbs.add_parser("build", help="write the report from a snapshot alone")
     build.add_argument("--out", type=Path, required=True, help="where the snapshot lies and the report goes")
+    build.add_argument("--readme", type=Path, help="also write the first table and figure between this file's marks")
     return top
 
 
@@ -39,8 +40,11 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     from reports import render
 
-    for path in render.build(snapshot.read(options.out), options.out):
+    gathered = snapshot.read(options.out)
+    for path in render.build(gathered, options.out):
         print(path)
+    if options.readme:
+        render.headline(gathered, options.out, options.readme)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from reports.tables import (
     groups,
     run_table,
 )
+from study.spec import InputError
 
 TITLE = "Deep residual learning, reproduced"
 
@@ -118,6 +120,30 @@ def _sources(snapshot: Snapshot) -> Section:
     if not snapshot.excluded.empty:
         tables.append(excluded_table(snapshot.excluded))
     return Section("Where the numbers come from", tables=[*tables, departure_table()])
+
+
+BEGIN, END = "<!-- results: written by python -m reports build -->", "<!-- results end -->"
+
+
+def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
+    """Put the first group's table and figure between the two marks of a README.
+
+    Raises:
+        InputError: the file is not there or has no marks.
+    """
+    text = readme.read_text() if readme.exists() else ""
+    if BEGIN not in text or END not in text:
+        raise InputError(f"{readme} has no lines '{BEGIN}' and '{END}' to write between")
+    results = snapshot.results
+    group = groups(results)[0]
+    drawing, runs = error_curves(snapshot.history, results, group), group.of(results)
+    where = Path(os.path.relpath(folder, readme.parent)) / "figures" / f"{drawing.name}.svg"
+    devices = ", ".join(sorted(set(runs["device"])))
+    caption = f"{drawing.caption} {len(runs)} runs, {runs['seed'].nunique()} seed(s) each; device: {devices}."
+    table = error_table(results, group)
+    block = f"![{drawing.alternative}]({where})\n\n*{caption}*\n\n{markdown(table)}\n\n{table.caption}"
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    readme.write_text(f"{before}{BEGIN}\n\n{block}\n\n{END}{after}")
 
 
 def page(template: str, sections: list[Section]) -> str:

@@ -29,7 +29,7 @@ ALLOWED = {
     "reports.claims": {"reports.stats"},
     "reports.tables": {"reports", "reports.claims", "reports.stats", "study.spec", "study.recipes"},
     "reports.curves": {"reports", "reports.tables", "study.spec"},
-    "reports.render": {"reports.claims", "reports.curves", "reports.snapshot", "reports.tables"},
+    "reports.render": {"reports.claims", "reports.curves", "reports.snapshot", "reports.tables", "study.spec"},
     "reports.__main__": {"reports", "study.spec", "study.__main__"},
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from torch.nn import functional as F
 from study import network
 from study.callbacks import layer_responses
 from study.data import Images, load
-from study.module import Tally
+from study.module import Cell, Tally
 from study.recipes import learning_rate, recipe_for
 from study.spec import Spec
 from study.store import Record
-from study.train import weights_sha256
+from study.train import Machine, build_trainer, weights_sha256
 
 SPEC = Spec("digits", 8, "A", "paper", 3)
 CELL = ("--dataset=digits", "--depth=8", "--shortcut=A", "--seed=3")
@@ -195,23 +196,35 @@ def test_cifar10_is_trained_on_and_tested_whole(cifar10: Path, tmp_path: Path) -
     assert summary["test/top1_error"] < 70, "200 steps already beat chance clearly"
 
 
-def test_a_warm_up_ends_on_the_running_error_and_is_resumed(tmp_path: Path, cifar10: Path) -> None:
-    """A module driven by a real Trainer: 110 layers' rule on a net of 8, small enough to run here."""
-    from dataclasses import replace
-
-    from study.module import Cell
-    from study.train import Machine, build_trainer
-
-    spec = Spec("cifar10", 8, "A", "smoke", 0)
-    cell = Cell(spec, load("cifar10", cifar10))
-    cell.recipe, cell.warm_until = replace(cell.recipe, warmup_error=80.0, evaluations=1), None
-    record = Record(tmp_path, spec)
+def fit(cell: Cell, runs: Path) -> Record:
+    """Train a module that a test has altered, by the real Trainer."""
+    record = Record(runs, cell.spec)
     record.open({"recipe": {}, "data_fingerprint": ""})
     build_trainer(record, Machine(precision="bf16"), None).fit(cell)
+    return record
+
+
+def test_a_warm_up_ends_on_the_running_error_and_is_resumed(cifar10: Path, tmp_path: Path) -> None:
+    """110 layers' rule on a net of 8, small enough to run here."""
+    cell = Cell(Spec("cifar10", 8, "A", "smoke"), load("cifar10", cifar10))
+    cell.recipe, cell.warm_until = replace(cell.recipe, warmup_error=80.0, evaluations=1), None
+    record = fit(cell, tmp_path)
     assert cell.warm_until is not None and 50 <= cell.warm_until < 200 and cell.warm_until % 50 == 0
-    other = Cell(spec, cell.arrays)
+    other = Cell(cell.spec, cell.arrays)
     other.on_load_checkpoint(torch.load(record.checkpoint, weights_only=True))
     assert (other.step, other.warm_until) == (200, cell.warm_until)
+
+
+@pytest.mark.slow
+def test_1202_layers_take_three_steps_on_the_official_images(cifar10: Path, tmp_path: Path) -> None:
+    arrays = load("cifar10", cifar10)
+    few = replace(arrays, test_images=arrays.test_images[:100], test_labels=arrays.test_labels[:100])
+    cell = Cell(Spec("cifar10", 1202, "A"), few)
+    before = weights_sha256(cell.net)
+    cell.recipe = replace(cell.recipe, steps=3, drops=(), evaluations=1)
+    (row,) = fit(cell, tmp_path).history()
+    assert (row["step"], row["train/seen"], row["test/seen"], row["lr"]) == (3, 3 * 128, 100, 0.01)
+    assert np.isfinite(row["train/loss"]) and weights_sha256(cell.net) != before
 
 
 def test_errors_are_counted_as_by_hand() -> None:
