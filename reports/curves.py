@@ -137,7 +137,7 @@ def _alternative(curves: pd.DataFrame, group: Group) -> str:
 def _svg(figure: Figure) -> str:
     """The figure as an SVG that is the same each time and can stand inside a page."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     text = buffer.getvalue()
     return re.sub(r"[ \t]+\n", "\n", text[text.index("<svg") :])

@@ -139,7 +139,7 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     drawing, runs = error_curves(snapshot.history, results, group), group.of(results)
     where = Path(os.path.relpath(folder, readme.parent)) / "figures" / f"{drawing.name}.svg"
     devices = ", ".join(sorted(set(runs["device"])))
-    caption = f"{drawing.caption} {len(runs)} runs, {runs['seed'].nunique()} seed(s) each; device: {devices}."
+    caption = f"{drawing.caption} {len(runs)} runs on {devices}."
     table = error_table(results, group)
     block = f"![{drawing.alternative}]({where})\n\n*{caption}*\n\n{markdown(table)}\n\n{table.caption}"
     before, after = text.split(BEGIN)[0], text.split(END)[1]

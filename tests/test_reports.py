@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run
+from conftest import ROOT, run
 
 from reports import paper, render, snapshot
 from reports.claims import CLAIMS, RISE_MARGIN, Finding, judge
@@ -253,3 +253,17 @@ def test_claims_are_recorded_for_every_group(runs: Path, tmp_path: Path) -> None
     verdicts = {(c["group"], c["id"]): c["verdict"] for c in claims}
     assert len(verdicts) == 2 * len(CLAIMS)
     assert verdicts["digits, recipe paper", "C01"] == "toy" and verdicts["cifar10, recipe paper", "C01"] == "missing"
+
+
+def test_the_readmes_numbers_are_those_of_the_recorded_demo(tmp_path: Path) -> None:
+    """README's block and docs/demo/REPORT.md are what docs/demo's snapshot gives."""
+    demo = ROOT / "docs" / "demo"
+    recorded = snapshot.read(demo)
+    render.build(recorded, tmp_path)
+    for file in ("REPORT.md", "claims.json"):
+        assert (tmp_path / file).read_text() == (demo / file).read_text(), (
+            "rebuild it: python -m reports build --out=docs/demo --readme=README.md"
+        )
+    shutil.copy(ROOT / "README.md", tmp_path / "README.md")
+    render.headline(recorded, tmp_path / "docs" / "demo", tmp_path / "README.md")
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
