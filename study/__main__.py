@@ -114,7 +114,8 @@ def run(arguments: Sequence[str]) -> int:
 def _train(options: argparse.Namespace) -> int:
     spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
     per_device_batch(recipe_for(spec), options.devices)
-    from study.train import Machine, train
+    from study.machine import Machine
+    from study.train import train
 
     return train(spec, Machine(options.devices, options.precision, options.runs, options.data, options.wandb))
 

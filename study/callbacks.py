@@ -110,7 +110,7 @@ class Checkpoint(Callback):
 
 
 class SignalStop(Callback):
-    """On SIGTERM or SIGUSR1 to any rank: end the step, checkpoint, raise `Interrupted` on every rank."""
+    """On SIGTERM, SIGUSR1 or Ctrl-C to any rank: end the step, checkpoint, raise `Interrupted` on every rank."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
@@ -118,10 +118,11 @@ class SignalStop(Callback):
 
     def _note(self, signum: int, _: FrameType | None) -> None:
         self.signum = signum
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends it at once
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the place of Lightning's handler, which talks to other ranks inside the handler and can hang."""
-        for signum in (signal.SIGTERM, signal.SIGUSR1):
+        for signum in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             signal.signal(signum, self._note)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:

@@ -92,6 +92,11 @@ class Cell(pl.LightningModule):
         self.metrics: dict[str, float] = {}
         self._restored: Mapping[str, Tensor] = {}
 
+    @property
+    def parameter_count(self) -> int:
+        """Trainable parameters of the network."""
+        return sum(p.numel() for p in self.net.parameters())
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """SGD with momentum, decaying every parameter (Sec. 4.2)."""
         recipe, fused = self.recipe, self.device.type == "cuda"

@@ -6,6 +6,7 @@ Each cell is a process of its own (``python -m study train``), so that a failing
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import yaml
@@ -121,12 +123,25 @@ def show_status(specs: Sequence[Spec], runs: Path) -> int:
 
 
 def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) -> int:
-    """Train every cell that is not finished, `jobs` at a time; 0 when all are finished, 1 when one failed."""
+    """Train every cell that is not finished, `jobs` at a time.
+
+    Returns 0 when all are finished, 1 when one failed, 128 + signal when stopped: the cells that run are stopped
+    too, each after a checkpoint, and no other is begun.
+    """
     if jobs < 1:
         raise InputError(f"--jobs={jobs} must be at least 1")
     records = [Record(runs, spec) for spec in specs]
+    signal.signal(signal.SIGTERM, _stop)
     with _Display(records) as display, ThreadPoolExecutor(jobs) as pool:
-        statuses = list(pool.map(lambda record: display.watch(record, _start(record, machine, jobs)), records))
+        cells = [_Job(record, machine, jobs) for record in records]
+        waiting = [pool.submit(cell.run, display) for cell in cells]
+        try:
+            statuses = [future.result() for future in waiting]
+        except KeyboardInterrupt as stop:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for cell in cells:
+                cell.stop()
+            return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
     print_table(f"{len(specs)} cells in {runs}", records)
     failed = [(r, status) for r, status in zip(records, statuses, strict=True) if status]
     for record, status in failed:
@@ -134,17 +149,38 @@ def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) ->
     return 1 if failed else 0
 
 
-def _start(record: Record, machine: Sequence[str], jobs: int) -> subprocess.Popen[bytes] | None:
-    """Start a cell's process with its share of the cores, its output in the cell's folder; None if it is done."""
-    if record.state() == "finished":
-        return None
-    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
-    try:
-        record.folder.mkdir(parents=True, exist_ok=True)
-        with (record.folder / "output.log").open("ab") as log:
-            return subprocess.Popen(command(record.spec, machine), env=threads | os.environ, stdout=log, stderr=log)
-    except OSError as error:
-        raise InputError(f"runs folder {record.folder.parent} cannot be written ({error.strerror})") from None
+def _stop(signum: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(signum)
+
+
+class _Job:
+    """One cell's process, its output in the cell's folder."""
+
+    def __init__(self, record: Record, machine: Sequence[str], jobs: int) -> None:
+        self.record, self.command = record, command(record.spec, machine)
+        self.process: subprocess.Popen[bytes] | None = None
+        threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
+        self.environment = threads | os.environ
+
+    def run(self, display: _Display) -> int:
+        """Train the cell unless it is finished; returns the exit status."""
+        if self.record.state() != "finished":
+            try:
+                self.record.folder.mkdir(parents=True, exist_ok=True)
+                log = (self.record.folder / "output.log").open("ab")
+            except OSError as error:
+                raise InputError(
+                    f"runs folder {self.record.folder.parent} cannot be written ({error.strerror})"
+                ) from None
+            with log, subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log) as self.process:
+                display.watch(self.record, self.process)
+        display.progress.advance(display.whole)
+        return self.process.returncode if self.process else 0
+
+    def stop(self) -> None:
+        """Ask the process to checkpoint and end."""
+        if self.process:
+            self.process.terminate()
 
 
 def _last_words(record: Record) -> str:
@@ -167,16 +203,13 @@ class _Display:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def watch(self, record: Record, process: subprocess.Popen[bytes] | None) -> int:
-        """Wait for a cell's process, moving its bar; returns its exit status."""
-        if process is not None:
-            task = self.progress.add_task(record.spec.title, total=recipe_for(record.spec).steps)
-            while process.poll() is None:
-                time.sleep(0.2)
-                self._move(task, record)
-            self.progress.remove_task(task)
-        self.progress.advance(self.whole)
-        return process.returncode if process else 0
+    def watch(self, record: Record, process: subprocess.Popen[bytes]) -> None:
+        """Show a cell's bar until its process ends."""
+        task = self.progress.add_task(record.spec.title, total=recipe_for(record.spec).steps)
+        while process.poll() is None:
+            time.sleep(0.2)
+            self._move(task, record)
+        self.progress.remove_task(task)
 
     def _move(self, task: TaskID, record: Record) -> None:
         if not self.progress.disable and (history := record.history()):

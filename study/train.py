@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import logging
 import netrc
 import os
-import platform
-import resource
-import subprocess
 import sys
 import warnings
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.loggers import Logger
@@ -28,25 +21,22 @@ from torch import nn
 
 from study import data
 from study.callbacks import RESPONSE_IMAGES, Clock, Interrupted, callbacks, layer_responses
+from study.machine import (
+    Machine,
+    check_devices,
+    check_disk,
+    die_with_parent,
+    has_cuda,
+    is_first_rank,
+    now,
+    peak_memory_mb,
+    provenance,
+)
 from study.module import Cell
-from study.recipes import per_device_batch, recipe_for
 from study.spec import InputError, Spec
 from study.store import Record, Row
 
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a cell runs: nothing here changes what it means."""
-
-    devices: int = 1
-    precision: str = "32"
-    runs: Path = Path("runs")
-    data: Path = Path("data")
-    wandb: str = "auto"
-
-
 PROJECT = "resnet-study"
-RANK = int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def train(spec: Spec, machine: Machine) -> int:
@@ -56,16 +46,18 @@ def train(spec: Spec, machine: Machine) -> int:
         InputError: something that the user can mend, before anything is trained.
     """
     record = Record(machine.runs, spec)
-    if RANK == 0 and (summary := record.summary()):
+    if is_first_rank() and (summary := record.summary()):
         print(f"{spec.name} is done already: {describe(summary)}")
         return 0
-    _check_devices(machine.devices)
-    per_device_batch(recipe_for(spec), machine.devices)
-    arrays = data.load(spec.dataset, machine.data)
-    if RANK == 0:
-        record.open(provenance(spec, machine, arrays))
+    check_devices(machine.devices)
+    cell = Cell(spec, data.load(spec.dataset, machine.data))
+    if is_first_rank():
+        record.open(provenance(spec, machine, cell.arrays.fingerprint))
+    else:
+        die_with_parent()
     try:
-        return _fit(Cell(spec, arrays), record, machine)
+        check_disk(record.folder, cell.parameter_count)
+        return _fit(cell, record, machine)
     finally:
         record.close()
 
@@ -90,7 +82,7 @@ def _fit(cell: Cell, record: Record, machine: Machine) -> int:
 
 def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl.Trainer:
     """A Trainer that adds nothing of its own: no sampler, no bar, no checkpoint, no limit but the cell's."""
-    cuda = torch.cuda.is_available()
+    cuda = has_cuda()
     ddp = DDPStrategy(process_group_backend="nccl" if cuda else "gloo", broadcast_buffers=False)
     # Lightning would take a stray SLURM variable for a job of many tasks, and wait for the others.
     cluster = None if TorchElasticEnvironment.detect() else LightningEnvironment()
@@ -112,12 +104,6 @@ def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _check_devices(devices: int) -> None:
-    available = torch.cuda.device_count() if torch.cuda.is_available() else devices
-    if not 1 <= devices <= available:
-        raise InputError(f"--devices={devices} cannot be had; this machine has {available} GPUs")
 
 
 def _logger(record: Record, machine: Machine) -> Logger | None:
@@ -174,25 +160,6 @@ def _has_account() -> bool:
         return False
 
 
-def provenance(spec: Spec, machine: Machine, arrays: data.Arrays) -> Row:
-    """Where, when, with what and on which data a run is begun or resumed."""
-    packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
-    return {
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
-        "threads": torch.get_num_threads(),
-        "world_size": machine.devices,
-        "per_device_batch": per_device_batch(recipe_for(spec), machine.devices),
-        "precision": machine.precision,
-        "recipe": asdict(recipe_for(spec)) | {"drops": list(recipe_for(spec).drops)},
-        "data_fingerprint": arrays.fingerprint,
-        "argv": sys.argv[1:],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
 def summarise(cell: Cell, record: Record, trainer: pl.Trainer) -> Row:
     """The last evaluation, what it cost and what it left."""
     clock = next(callback for callback in trainer.callbacks if isinstance(callback, Clock))  # type: ignore[attr-defined]
@@ -203,10 +170,10 @@ def summarise(cell: Cell, record: Record, trainer: pl.Trainer) -> Row:
         "hours": sum(clock.seconds.values()) / 3600,
         "train_hours": clock.seconds["train"] / 3600,
         "images_per_second": last["samples"] / clock.seconds["train"],
-        "peak_memory_mb": _peak_memory_mb(),
-        "parameters": sum(p.numel() for p in cell.net.parameters()),
+        "peak_memory_mb": peak_memory_mb(),
+        "parameters": cell.parameter_count,
         "weights_sha256": weights_sha256(cell.net),
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "ended": now(),
     }
 
 
@@ -232,38 +199,6 @@ def describe(summary: Row) -> str:
         f"train {summary['train/top1_error']:.2f} %, test {summary['test/top1_error']:.2f} % "
         f"({summary['test/wrong']} of {summary['test/seen']} wrong), {60 * summary['hours']:.1f} minutes"
     )
-
-
-def _peak_memory_mb() -> float:
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
-def _git(*arguments: str) -> str | None:
-    folder = Path(__file__).parent
-    try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
-    return f"CPU {names[0]}" if names else f"CPU {platform.machine()}"
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
 
 
 # Lightning's remarks on loaders without workers (there is nothing to load) and its advertisements.

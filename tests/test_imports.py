@@ -19,10 +19,9 @@ ALLOWED = {
     "study.store": {"study.spec"},
     "study.callbacks": {"study.module", "study.store"},
     "study.sweep": {"study.spec", "study.recipes", "study.store"},
-    "study.train": {
-        "study", "study.spec", "study.recipes", "study.store", "study.module", "study.callbacks",
-    },
-    "study.__main__": {"study", "study.spec", "study.recipes", "study.data", "study.train"},
+    "study.machine": {"study.spec", "study.recipes", "study.store"},
+    "study.train": {"study", "study.spec", "study.store", "study.machine", "study.module", "study.callbacks"},
+    "study.__main__": {"study", "study.spec", "study.recipes", "study.data", "study.machine", "study.train"},
     "reports.paper": set(),
     "reports.stats": set(),
     "reports.snapshot": {"study.spec", "study.recipes", "study.store"},

@@ -118,6 +118,20 @@ def test_a_sweep_runs_resumes_skips_and_goes_on_after_a_failure(
     assert status.returncode == 0 and status.stdout.count("finished") == 4
 
 
+def test_a_stopped_sweep_stops_its_cells_after_a_checkpoint(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    file, record = write(tmp_path, TINY), Record(tmp_path / "runs", Spec("digits", 8, "none"))
+    process = start("study", "sweep", str(file), f"--runs={tmp_path / 'runs'}")
+    wait_for(lambda: len(record.history()) > 3 or process.poll() is not None)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert record.state() == "interrupted"
+    assert "the same command goes on from step" in (record.folder / "output.log").read_text()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [record.spec.name], "no other cell was begun"
+
+
 def test_a_dry_run_shows_commands_and_runs_nothing(tmp_path: Path) -> None:
     done = run(
         "study", "sweep", str(write(tmp_path, TINY)), f"--runs={tmp_path / 'runs'}", "--dry-run", "--precision=bf16"

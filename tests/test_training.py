@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,11 +22,12 @@ from torch.nn import functional as F
 from study import network
 from study.callbacks import layer_responses
 from study.data import Images, load
+from study.machine import Machine
 from study.module import Cell, Tally
 from study.recipes import learning_rate, recipe_for
 from study.spec import Spec
 from study.store import Record
-from study.train import Machine, build_trainer, weights_sha256
+from study.train import build_trainer, weights_sha256
 
 SPEC = Spec("digits", 8, "A", "paper", 3)
 CELL = ("--dataset=digits", "--depth=8", "--shortcut=A", "--seed=3")
@@ -33,8 +35,8 @@ TIMED = ("images_per_second", "hours")
 Start = Callable[..., subprocess.Popen[str]]
 
 
-def train(runs: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return run("study", "train", *CELL, f"--runs={runs}", *more)
+def train(runs: Path, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("study", "train", *CELL, f"--runs={runs}", *more, **environment)
 
 
 def values(record: Record) -> list[dict[str, Any]]:
@@ -137,7 +139,7 @@ def assert_equal_records(one: Record, other: Record) -> None:
     assert one.responses() == other.responses()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_signal_ends_the_step_and_leaves_a_checkpoint(
     undisturbed: Record, tmp_path: Path, start: Start, signum: signal.Signals
 ) -> None:
@@ -155,9 +157,9 @@ def test_a_signal_ends_the_step_and_leaves_a_checkpoint(
 
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Record:
-    """The same cell over two real DDP processes, left alone."""
-    runs = tmp_path_factory.mktemp("runs")
-    done = train(runs, "--devices=2")
+    """The same cell over two real DDP processes, with no W&B account and a stray SLURM variable or two."""
+    runs, slurm = tmp_path_factory.mktemp("runs"), {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "x", "SLURM_JOB_ID": "1"}
+    done = train(runs, "--devices=2", WANDB_MODE="", WANDB_API_KEY="", NETRC="/nowhere", **slurm)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(SPEC.name) == 1, "one rank speaks"
     return Record(runs, SPEC)
@@ -176,6 +178,15 @@ def test_two_ranks_train_the_same_batches_and_count_each_test_image_once(
     assert two.history()[0]["train/loss"] == pytest.approx(one.history()[0]["train/loss"], rel=0.15)
 
 
+def test_without_an_account_one_offline_run_is_left_by_rank_0(two_ranks: Record) -> None:
+    (run_file,) = two_ranks.folder.glob("wandb/offline-run-*/run-*.wandb")
+    leet = [Path(sys.executable).parent / "wandb", "leet", "inspect", "--json", run_file]
+    lines = subprocess.run(leet, capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = [record["history"]["item"] for record in map(json.loads, lines) if record["type"] == "history"]
+    assert [row["step"] for row in rows] == [row["step"] for row in two_ranks.history()]
+    assert [row["test/loss"] for row in rows] == [row["test/loss"] for row in two_ranks.history()]
+
+
 def test_two_ranks_resume_exactly(two_ranks: Record, tmp_path: Path, start: Start) -> None:
     record = Record(tmp_path, SPEC)
     process = start("study", "train", *CELL, f"--runs={tmp_path}", "--devices=2")
@@ -184,6 +195,16 @@ def test_two_ranks_resume_exactly(two_ranks: Record, tmp_path: Path, start: Star
     assert process.communicate(timeout=60) and process.returncode == 143
     assert train(tmp_path, "--devices=2").returncode == 0
     assert_equal_records(record, two_ranks)
+
+
+def test_a_killed_parent_takes_its_ranks_with_it(tmp_path: Path, start: Start) -> None:
+    record = Record(tmp_path, SPEC)
+    process = start("study", "train", *CELL, f"--runs={tmp_path}", "--devices=2")
+    wait_for(lambda: len(record.history()) >= 2 or process.poll() is not None)
+    ranks = subprocess.run(["pgrep", "-f", f"runs={tmp_path}"], capture_output=True, text=True).stdout.split()
+    assert str(process.pid) in ranks and len(ranks) == 2
+    process.kill()
+    wait_for(lambda: not subprocess.run(["pgrep", "-f", f"runs={tmp_path}"], capture_output=True).stdout, seconds=10)
 
 
 def test_cifar10_is_trained_on_and_tested_whole(cifar10: Path, tmp_path: Path) -> None:
