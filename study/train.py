@@ -116,6 +116,7 @@ def _logger(record: Record, machine: Machine) -> Logger | None:
     for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         os.environ.setdefault(name, str(record.folder.absolute()))
     os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ["WANDB_MODE"] = mode  # wandb refuses a variable that is set to nothing
     spec, opened = record.spec, record.provenance()
     covariates = {key: opened.get(key) for key in ("commit", "device", "world_size", "precision", "data_fingerprint")}
     return WandbLogger(
@@ -124,7 +125,6 @@ def _logger(record: Record, machine: Machine) -> Logger | None:
         group=spec.group,
         job_type="train",
         save_dir=str(record.folder),
-        mode=mode,
         config={**spec.factors, **covariates},
     )
 
