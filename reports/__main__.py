@@ -22,6 +22,9 @@ def parser() -> Parser:
     gather.add_argument("--out", type=Path, required=True, help="where the snapshot goes")
     build = verbs.add_parser("build", help="write the report from a snapshot alone")
     build.add_argument("--out", type=Path, required=True, help="where the snapshot lies and the report goes")
+    build.add_argument(
+        "--check", action="store_true", help="write nothing; fail where the report is not the snapshot's"
+    )
     build.add_argument("--readme", type=Path, help="also write the first table and figure between this file's marks")
     return top
 
@@ -41,6 +44,13 @@ def run(arguments: Sequence[str]) -> int:
     from reports import render
 
     gathered = snapshot.read(options.out)
+    if options.check:
+        stale = render.check(gathered, options.out)
+        for name in stale:
+            print(
+                f"{options.out / name} is not what its snapshot gives; run: python -m reports build --out={options.out}"
+            )
+        return 1 if stale else 0
     for path in render.build(gathered, options.out):
         print(path)
     if options.readme:

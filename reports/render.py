@@ -1,35 +1,29 @@
-"""From tables, figures and findings to one Markdown file and one HTML page that needs nothing else."""
+"""From a snapshot to the report: Markdown, one HTML page that needs nothing else, tables and figures as files."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from tabulate import tabulate
 
-from reports.claims import CLAIMS, as_record, judge
-from reports.curves import Drawing, error_curves
+from reports import curves, exhibits, paper
+from reports.claims import Claim, Evidence, Finding, Group, judge_all
+from reports.claims.kinds import CIFAR, IMAGENET
+from reports.curves import Drawing
 from reports.snapshot import Snapshot
-from reports.tables import (
-    FULL,
-    Group,
-    Table,
-    claim_table,
-    command_table,
-    departure_table,
-    duration,
-    error_table,
-    excluded_table,
-    groups,
-    run_table,
-)
+from reports.tables import Table, duration, markdown, to_csv, to_tex
 from study.spec import InputError
 
 TITLE = "Deep residual learning, reproduced"
+BEGIN, END = "<!-- results: written by python -m reports build -->", "<!-- results end -->"
+Files = dict[str, str | bytes]
 
 
 @dataclass(frozen=True)
@@ -40,6 +34,8 @@ class Section:
     text: str = ""
     tables: list[Table] = field(default_factory=list)
     drawings: list[Drawing] = field(default_factory=list)
+    findings: list[tuple[Claim, Finding]] = field(default_factory=list)
+    group: Group | None = None
 
     @property
     def anchor(self) -> str:
@@ -49,84 +45,129 @@ class Section:
 
 def build(snapshot: Snapshot, folder: Path) -> list[Path]:
     """Write the report of a snapshot into `folder`; returns the files. The same snapshot gives the same bytes."""
-    sections, claims = report(snapshot)
-    drawings = [drawing for section in sections for drawing in section.drawings]
-    files = {
-        "claims.json": json.dumps(claims, indent=2) + "\n",
-        "REPORT.md": page("REPORT.md.j2", sections),
-        "report.html": page("report.html.j2", sections),
-        **{f"figures/{drawing.name}.svg": drawing.svg for drawing in drawings},
-    }
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / name).write_text(text)
+    files = report(snapshot)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
     return [folder / name for name in files]
 
 
-def report(snapshot: Snapshot) -> tuple[list[Section], list[dict[str, object]]]:
-    """The sections and the claims' records."""
-    results = snapshot.results
-    parts, claims = [], []
-    for group in groups(results):
-        section, records = _group_section(snapshot, group)
-        parts.append(section)
-        claims += records
-    return [_glance(snapshot, claims), *parts, _sources(snapshot)], claims
+def check(snapshot: Snapshot, folder: Path) -> list[str]:
+    """The text files in `folder` that are not what the snapshot gives; figures depend on fonts and are left out."""
+    files = {name: text for name, text in report(snapshot).items() if name.endswith((".md", ".json", ".csv", ".tex"))}
+    return [name for name, text in files.items() if not (folder / name).exists() or (folder / name).read_text() != text]
 
 
-def _group_section(snapshot: Snapshot, group: Group) -> tuple[Section, list[dict[str, object]]]:
-    results = snapshot.results
-    findings = [(claim, judge(claim, group.of(results), group.scale)) for claim in CLAIMS]
-    tables = [error_table(results, group), claim_table(findings)]
-    if group == FULL and (commands := command_table(results, group)).rows:
+def report(snapshot: Snapshot) -> Files:
+    """Every file of the report, by name."""
+    parts = sections(snapshot)
+    synthetic = bool((snapshot.runs["source"] == "synthetic").any())
+    drawings = [drawing for part in parts for drawing in part.drawings]
+    tables = [table for part in parts for table in part.tables if table.name]
+    records = [record(part.group, *found) for part in parts for found in part.findings if part.group]
+    return {
+        "claims.json": json.dumps(records, indent=2) + "\n",
+        "REPORT.md": page("REPORT.md.j2", parts, synthetic),
+        "report.html": page("report.html.j2", parts, synthetic),
+        **{f"tables/{table.name}.csv": to_csv(table) for table in tables},
+        **{f"tables/{table.name}.tex": to_tex(table) for table in tables},
+        **{f"figures/{drawing.name}.svg": drawing.svg for drawing in drawings},
+        **{f"figures/{drawing.name}.png": drawing.png for drawing in drawings},
+    }
+
+
+def sections(snapshot: Snapshot) -> list[Section]:
+    """All sections: the glance first, then what has runs, then what waits for some."""
+    parts = [_section(snapshot, Evidence(snapshot.results, group)) for group in _groups(snapshot)]
+    parts.sort(key=lambda part: part.group is not None and part.group.of(snapshot.results).empty)
+    return [_glance(snapshot, parts), *parts, _cost(snapshot), _sources(snapshot)]
+
+
+def _groups(snapshot: Snapshot) -> list[Group]:
+    """The paper's two data sets under its own protocol, then every other group with runs."""
+    present = {Group(*pair) for pair in snapshot.results[["dataset", "recipe"]].itertuples(index=False)}
+    return [CIFAR, IMAGENET, *sorted(present - {CIFAR, IMAGENET}, key=lambda group: (group.scale, group.name))]
+
+
+def _section(snapshot: Snapshot, e: Evidence) -> Section:
+    findings = judge_all(e)
+    claims = [exhibits.claim_table(findings)] if findings else []
+    if e.group == CIFAR:
+        tables = [exhibits.error_table(e), *claims, exhibits.peer_table(e)]
+        drawings = [curves.fig1(snapshot.history, e), curves.fig6(snapshot.history, e)]
+        heading = "CIFAR-10 (Sec. 4.2, Table 6, Figs. 1, 6, 7)"
+    elif e.group == IMAGENET:
+        parts = (exhibits.table2(e), exhibits.table3(e), exhibits.table4(e), exhibits.table5())
+        tables = [exhibits.table1(), *parts, *claims, exhibits.peer_table(e)]
+        drawings = [curves.fig4(snapshot.history, e)]
+        heading = "ImageNet (Sec. 4.1, Tables 1 to 5, Fig. 4)"
+    else:
+        tables, drawings = [exhibits.error_table(e), *claims], [curves.fig6(snapshot.history, e)]
+        heading = f"{'Scaled down' if e.toy else 'Variant'}: {e.group.name}"
+    if e.group != IMAGENET and (responses := curves.fig7(snapshot.responses, e)):
+        drawings.append(responses)
+    if e.group in (CIFAR, IMAGENET) and (commands := exhibits.command_table(e)).rows:
         tables.append(commands)
-    section = Section(_heading(group), _protocol(group), tables, [error_curves(snapshot.history, results, group)])
-    return section, [as_record(claim, group.name, finding) for claim, finding in findings]
+    return Section(heading, _protocol(e), tables, drawings, findings, e.group)
 
 
-def _heading(group: Group) -> str:
-    if group == FULL:
-        return "CIFAR-10 (Sec. 4.2, Table 6, Fig. 6)"
-    return f"{'Scaled down' if group.scale == 'toy' else 'Variant'}: {group.name}"
-
-
-def _protocol(group: Group) -> str:
-    if group.scale == "full":
+def _protocol(e: Evidence) -> str:
+    if e.toy:
+        return "A scaled-down protocol. Its numbers show the effect in miniature; they decide no claim of the paper."
+    if e.group in (CIFAR, IMAGENET):
         return "The paper's own protocol; departures from it are listed at the end."
-    return "A scaled-down protocol. Its numbers show the effect in miniature; they decide no claim of the paper."
+    return "A variant of the paper's protocol; recipes.py says how it differs."
 
 
-def _glance(snapshot: Snapshot, claims: list[dict[str, object]]) -> Section:
+def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
     runs = snapshot.counting
-    verdicts = [str(claim["verdict"]) for claim in claims]
-    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(sorted(verdicts)))
+    verdicts = [finding.verdict for part in parts for _, finding in part.findings]
+    order = ("supported", "contradicted", "inconclusive", "toy", "missing")
+    filled = {
+        part.group: _filled(snapshot, part.group) for part in parts if part.group in (CIFAR, IMAGENET) and part.group
+    }
     rows = [
         ("runs that count", f"{len(runs)} of {len(snapshot.runs)}"),
-        ("networks of Table 6 and Fig. 6 with a run", _filled(snapshot)),
+        *((f"networks of the paper with a run ({group.dataset})", cells) for group, cells in filled.items()),
         ("training and evaluation", duration(runs["hours"].sum())),
         ("devices", ", ".join(sorted(set(runs["device"].dropna()))) or "none"),
-        ("verdicts", counts),
+        ("verdicts", ", ".join(f"{verdicts.count(v)} {v}" for v in order if v in verdicts)),
     ]
     return Section("At a glance", tables=[Table("", ("", ""), rows)])
 
 
-def _filled(snapshot: Snapshot) -> str:
-    table = error_table(snapshot.results, FULL)
-    return f"{sum('n =' in row[2] for row in table.rows)} of {len(table.rows)}"
+def _filled(snapshot: Snapshot, group: Group) -> str:
+    waiting = len(exhibits.command_table(Evidence(snapshot.results, group)).rows)
+    nets = len(paper.CIFAR10 if group == CIFAR else paper.IMAGENET)
+    return f"{nets - waiting} of {nets}"
+
+
+def _cost(snapshot: Snapshot) -> Section:
+    results = snapshot.results
+    return Section("Cost", tables=[exhibits.cost_table(results)], drawings=[curves.hours(results)])
 
 
 def _sources(snapshot: Snapshot) -> Section:
-    tables = [run_table(snapshot.counting)]
+    tables = [exhibits.run_table(snapshot.counting)]
     if not snapshot.excluded.empty:
-        tables.append(excluded_table(snapshot.excluded))
-    return Section("Where the numbers come from", tables=[*tables, departure_table()])
+        tables.append(exhibits.excluded_table(snapshot.excluded))
+    tables += [exhibits.departure_table(), exhibits.not_attempted_table()]
+    return Section("Where the numbers come from", tables=tables)
 
 
-BEGIN, END = "<!-- results: written by python -m reports build -->", "<!-- results end -->"
+def record(group: Group, claim: Claim, finding: Finding) -> dict[str, Any]:
+    """One entry of claims.json; what is undefined is null."""
+    about = {"id": claim.id, "where": claim.where, "statement": claim.statement, "group": group.name}
+    return {**about, **{key: _plain(value) for key, value in asdict(finding).items()}}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
-    """Put the first group's table and figure between the two marks of a README.
+    """Put the first group's figure and table between the two marks of a README.
 
     Raises:
         InputError: the file is not there or has no marks.
@@ -134,30 +175,28 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     text = readme.read_text() if readme.exists() else ""
     if BEGIN not in text or END not in text:
         raise InputError(f"{readme} has no lines '{BEGIN}' and '{END}' to write between")
-    results = snapshot.results
-    group = groups(results)[0]
-    drawing, runs = error_curves(snapshot.history, results, group), group.of(results)
+    part = next(part for part in sections(snapshot) if part.group)
+    assert part.group is not None
+    drawing = next(drawing for drawing in part.drawings if drawing.name.startswith("fig6"))
+    runs = part.group.of(snapshot.results)
     where = Path(os.path.relpath(folder, readme.parent)) / "figures" / f"{drawing.name}.svg"
-    devices = ", ".join(sorted(set(runs["device"])))
-    caption = f"{drawing.caption} {len(runs)} runs on {devices}."
-    table = error_table(results, group)
-    block = f"![{drawing.alternative}]({where})\n\n*{caption}*\n\n{markdown(table)}\n\n{table.caption}"
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n\n{block}\n\n{END}{after}")
+    caption = f"{drawing.caption} {len(runs)} runs on {', '.join(sorted(set(runs['device'])))}."
+    plain = [tuple(cell if isinstance(cell, str) else cell.text for cell in row) for row in part.tables[0].rows]
+    table = Table(**{**vars(part.tables[0]), "rows": plain})
+    block = f"![{drawing.alternative}]({where})\n\n*{caption}*\n\n{markdown(table)}\n\n{table.caption.strip()}"
+    readme.write_text(f"{text.split(BEGIN)[0]}{BEGIN}\n\n{block}\n\n{END}{text.split(END)[1]}")
 
 
-def page(template: str, sections: list[Section]) -> str:
+def page(template: str, parts: list[Section], synthetic: bool) -> str:
     """Fill one of the two templates."""
     environment = Environment(
-        loader=PackageLoader("reports"), autoescape=template.endswith(".html.j2"), undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=PackageLoader("reports"),
+        autoescape=template.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     environment.filters["markdown"] = markdown
-    return environment.get_template(template).render(title=TITLE, sections=sections)
-
-
-def markdown(table: Table) -> str:
-    """A table for a code host; what a name holds cannot break out of its cell."""
-    rows = [[cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in row] for row in table.rows]
-    sides = ["right" if i in table.right else "left" for i in range(len(table.columns))]
-    return tabulate(rows, table.columns, tablefmt="github", colalign=sides if rows else None, disable_numparse=True)
+    values: Mapping[str, Any] = {"title": TITLE, "sections": parts, "synthetic": synthetic}
+    return environment.get_template(template).render(values)

@@ -14,6 +14,7 @@ import io
 import json
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,21 @@ PROVENANCE = [
     "data_fingerprint",
     "started",
 ]
-RUN_COLUMNS = ["run", *FACTORS, "state", "counts", "reason", "source", "url", *RESULTS, *PROVENANCE, "torch", "argv"]
+PROTOCOLS = [f"{protocol}/{top}_error" for protocol in ("1crop", "10crop", "dense") for top in ("top1", "top5")]
+RUN_COLUMNS = [
+    "run",
+    *FACTORS,
+    "state",
+    "counts",
+    "reason",
+    "source",
+    "url",
+    *RESULTS,
+    *PROTOCOLS,
+    *PROVENANCE,
+    "torch",
+    "argv",
+]
 HISTORY_COLUMNS = [
     *("run", "step", "epoch", "samples", "lr", "images_per_second", "hours"),
     *("train/top1_error", "train/wrong", "train/seen", "train/loss"),
@@ -62,19 +77,27 @@ class Snapshot:
         """The runs that count."""
         return self.runs[self.runs["counts"]]
 
-    @property
+    @cached_property
     def results(self) -> pd.DataFrame:
-        """The runs that count, with `train_error` and `test_error` in percent.
+        """The runs that count, with what tables and claims ask of them (errors in percent).
 
-        The test error is the last step's. The training error is noisy, a running estimate over few images, and
-        so a mean over the last 10 of 64 parts of the run, as the paper's curves are read (Fig. 6).
+        test_error: the last step's. train_error: the running one is noisy, so a mean over the last 10 of 64 parts of
+        the run, as the paper's curves are read. train_curve: its mean over the whole run. early_error: the test error's
+        mean before the first drop of the learning rate. response: the mean of all layers' (Fig. 7).
         """
-        last = self.history.groupby("run")["step"].transform("max")
-        before = (last * 54 / 64).round()
-        tail = self.history[self.history["step"] > before]
-        train = tail.groupby("run")["train/top1_error"].mean()
-        runs = self.counting
-        return runs.assign(train_error=runs["run"].map(train), test_error=runs["test/top1_error"])
+        history, runs = self.history, self.counting
+        last = history.groupby("run")["step"].transform("max")
+        drops = history["run"].map(runs.set_index("run").apply(_first_drop, axis=1) if len(runs) else {})
+        measures = {
+            "train_error": history[history["step"] > (last * 54 / 64).round()]
+            .groupby("run")["train/top1_error"]
+            .mean(),
+            "train_curve": history.groupby("run")["train/top1_error"].mean(),
+            "early_error": history[history["step"] <= drops].groupby("run")["test/top1_error"].mean(),
+            "response": self.responses.groupby("run")["std"].mean(),
+        }
+        columns = {name: runs["run"].map(values) for name, values in measures.items()}
+        return runs.assign(test_error=runs["test/top1_error"], **columns)
 
     @property
     def excluded(self) -> pd.DataFrame:
@@ -112,11 +135,17 @@ def _run_row(run: Run) -> dict[str, Any]:
         "run": run.spec.name,
         **run.spec.factors,
         **{"state": run.state, "counts": not reason, "reason": reason, "source": "local", "url": begun.get("url")},
-        **{key: summary.get(key) for key in RESULTS},
+        **{key: summary.get(key) for key in (*RESULTS, *PROTOCOLS)},
         **{key: begun.get(key) for key in PROVENANCE},
         "torch": begun.get("versions", {}).get("torch"),
         "argv": json.dumps(begun.get("argv", [])),
     }
+
+
+def _first_drop(run: pd.Series[Any]) -> int:
+    """The step before which a run has its first learning rate."""
+    recipe = RECIPES[run["dataset"]][run["recipe"]]
+    return recipe.drops[0] if recipe.drops else recipe.steps
 
 
 def why_not(run: Run) -> str:

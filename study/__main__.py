@@ -13,6 +13,7 @@ from study.recipes import per_device_batch, recipe_for
 from study.spec import DATASETS, SHORTCUTS, InputError, Spec, check_choice
 
 PRECISIONS = ("32", "bf16")
+SWITCHES = ("--status", "--dry-run", "--check", "--help")  # flags without a value
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 
 
@@ -82,7 +83,7 @@ def spell(arguments: Sequence[str]) -> list[str]:
             if not equals:
                 next(words, None)
             continue
-        if flag.startswith("--") and not equals and flag not in ("--status", "--dry-run", "--help"):
+        if flag.startswith("--") and not equals and flag not in SWITCHES:
             value = next(words, "")
         if flag.startswith("--") and value:
             spelt += _spell_flag(flag, value)
@@ -94,7 +95,7 @@ def spell(arguments: Sequence[str]) -> list[str]:
 def _spell_flag(flag: str, value: str) -> list[str]:
     if value == "None":
         return ["--shortcut=none"] if flag == "--shortcut" else []
-    if flag in ("--status", "--dry-run"):
+    if flag in SWITCHES:
         return [flag] if value == "True" else []
     if flag == "--wandb" and value == "False":
         return ["--wandb=disabled"]

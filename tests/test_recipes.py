@@ -56,7 +56,13 @@ def test_the_paper_is_evaluated_every_64th_of_the_run() -> None:
 
 def test_scaled_down_recipes_are_called_so() -> None:
     full = {(d, name) for d, recipes in RECIPES.items() for name, recipe in recipes.items() if recipe.scale == "full"}
-    assert full == {("cifar10", "paper"), ("cifar10", "paper45k"), ("cifar10", "long")}
+    assert full == {
+        ("cifar10", "paper"),
+        ("cifar10", "paper45k"),
+        ("cifar10", "long"),
+        ("cifar10", "nowarmup"),
+        ("imagenet", "paper"),
+    }
 
 
 def test_the_global_batch_is_the_constant() -> None:
@@ -67,5 +73,7 @@ def test_the_global_batch_is_the_constant() -> None:
 
 
 def test_an_unknown_recipe_is_named() -> None:
-    with pytest.raises(InputError, match="'quick' is unknown; choose one of: paper, paper45k, long, mini, smoke"):
+    with pytest.raises(
+        InputError, match="'quick' is unknown; choose one of: paper, paper45k, long, mini, nowarmup, smoke"
+    ):
         recipe_for(Spec("cifar10", 20, "A", "quick"))
