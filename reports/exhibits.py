@@ -110,7 +110,7 @@ def error_table(e: Evidence) -> Table:
     rows = [_error_row(e.net(cell), e.title(cell), theirs.get(cell), full) for cell in cells]
     columns = tuple(rows[0])
     others = [
-        (f"{m} {layers}".strip(), millions, NONE, error, *[NONE] * 3)
+        (f"{m} {layers}".strip(), f"{millions} M" if millions else NONE, NONE, error, *[NONE] * 3)
         for m, layers, millions, error in paper.CIFAR10_OTHERS
     ]
     return Table(
@@ -208,7 +208,7 @@ def _claim_row(claim: Claim, f: Finding) -> tuple[Cell, ...]:
     interval = "" if pd.isna(f.low) else f" ({f.low:+.2f} to {f.high:+.2f})"
     effect = NONE if pd.isna(f.effect) else f"{f.effect:+.2f}{interval}"
     p = NONE if pd.isna(f.p_holm) else "< 0.001" if f.p_holm < 0.001 else f"{f.p_holm:.3f}"
-    n = " v ".join(map(str, f.n)) or NONE
+    n = "\u00a0v\u00a0".join(map(str, f.n)) or NONE
     shown: Cell = Link(verdict, f"#{anchor(f.runs[0])}") if f.runs else verdict
     return claim.id, f"{claim.statement} ({claim.where})", shown, effect, p, n, f.sentence
 

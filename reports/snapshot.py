@@ -15,6 +15,7 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pandas as pd
 
 from study.recipes import RECIPES, recipe_for
 from study.spec import InputError
-from study.store import Run, read_runs
+from study.store import Row, Run, read_runs
 
 FACTORS = ["dataset", "depth", "shortcut", "recipe", "seed"]
 RESULTS = [
@@ -113,6 +114,7 @@ def gather(folder: Path) -> Snapshot:
     """
     runs, unreadable = read_runs(folder)
     rows = [_run_row(run) for run in runs]
+    _exclude_copies(rows)
     rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in unreadable.items()]
     history = [{"run": run.spec.name, **row} for run in runs for row in run.history]
     layers = [
@@ -157,9 +159,24 @@ def why_not(run: Run) -> str:
         return f"{run.state} at step {run.history[-1]['step'] if run.history else 0:,} of {steps:,}"
     if run.summary["step"] != steps or not run.history or run.history[-1]["step"] != steps:
         return f"no evaluation after its last step, {steps:,}"
-    if any(math.isnan(run.summary[key]) for key in ("train/loss", "test/loss")):
-        return "diverged: its loss is not a number"
-    return ""
+    seen = [row["step"] for row in run.history]
+    if any(later <= earlier for earlier, later in pairwise(seen)):
+        return "its steps do not rise: two records were mixed"
+    lost = next((row["step"] for row in [*run.history, run.summary] if _not_numbers(row)), None)
+    return "" if lost is None else f"diverged: its loss is not a number at step {lost:,}"
+
+
+def _not_numbers(row: Row) -> bool:
+    return any(math.isnan(row[key]) for key in ("train/loss", "test/loss"))
+
+
+def _exclude_copies(rows: list[dict[str, Any]]) -> None:
+    """Two runs cannot end with the same weights by chance: the later by name does not count."""
+    first: dict[str, str] = {}
+    for row in rows:
+        weights = row.get("weights_sha256")
+        if row["counts"] and weights and first.setdefault(weights, row["run"]) != row["run"]:
+            row["counts"], row["reason"] = False, f"a copy: it ends with the very weights of {first[weights]}"
 
 
 def write(snapshot: Snapshot, folder: Path) -> None:

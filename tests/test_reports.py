@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 from pathlib import Path
@@ -15,6 +16,10 @@ from study.spec import Spec
 from study.store import Record
 
 ERRORS = {("none", 20): (0.1, 3.0), ("none", 56): (40.0, 50.0), ("A", 20): (0.0, 1.5), ("A", 56): (0.0, 1.0)}
+
+
+def digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def write_run(runs: Path, spec: Spec, train: float, test: float, **summary: object) -> Record:
@@ -41,7 +46,8 @@ def write_run(runs: Path, spec: Spec, train: float, test: float, **summary: obje
             }
         record.append(row)
     record.finish(
-        {**row, "parameters": 269_434, "weights_sha256": "w" * 64, **summary}, {"layers": ["stem.bn"], "std": [1.0]}
+        {**row, "parameters": 269_434, "weights_sha256": digest(spec.name), **summary},
+        {"layers": ["stem.bn"], "std": [1.0]},
     )
     record.close()
     return record
@@ -105,22 +111,32 @@ def test_the_training_error_is_a_mean_over_the_last_tenths(runs: Path) -> None:
 
 
 def test_a_run_that_does_not_count_is_listed_with_its_reason(runs: Path) -> None:
+    """Nothing is dropped: nan, a torn line, no last evaluation, a copy, mixed records, a crash, a stranger's folder."""
     write_run(runs, Spec("digits", 32, "A"), 1.0, 2.0, **{"test/loss": math.nan})
     write_run(runs, Spec("digits", 44, "A"), 1.0, 2.0, step=331)
     (write_run(runs, Spec("digits", 14, "A"), 1.0, 2.0).folder / "summary.json").unlink()
+    torn = write_run(runs, Spec("digits", 26, "A"), 1.0, 2.0).folder / "metrics.jsonl"
+    torn.write_text(torn.read_text().replace('"step": 100', '"st', 1))
+    mixed = write_run(runs, Spec("digits", 38, "A"), 1.0, 2.0).folder / "metrics.jsonl"
+    mixed.write_text(mixed.read_text() * 2)
+    write_run(runs, Spec("digits", 56, "A", "paper", 7), 1.0, 2.0, weights_sha256=digest("digits-56-A-paper-s0"))
+    shutil.copytree(runs / "digits-20-A-paper-s0", runs / "digits-20-A-paper-s0 (copy)")
     (runs / "<script>alert(1)</script>").mkdir(parents=True)
     gathered = snapshot.gather(runs)
     reasons = dict(zip(gathered.excluded["run"], gathered.excluded["reason"], strict=True))
-    assert len(gathered.counting) == 8
-    assert "not a number" in reasons["digits-32-A-paper-s0"]
-    assert "no evaluation after its last step" in reasons["digits-44-A-paper-s0"]
+    assert len(gathered.counting) == 8 and len(reasons) == 8
+    assert reasons["digits-32-A-paper-s0"] == "diverged: its loss is not a number at step 336"
+    assert reasons["digits-44-A-paper-s0"] == "no evaluation after its last step, 336"
     assert reasons["digits-14-A-paper-s0"] == "interrupted at step 336 of 336"
+    assert "Unterminated" in reasons["digits-26-A-paper-s0"] or "delimiter" in reasons["digits-26-A-paper-s0"]
+    assert reasons["digits-38-A-paper-s0"] == "its steps do not rise: two records were mixed"
+    assert reasons["digits-56-A-paper-s7"] == "a copy: it ends with the very weights of digits-56-A-paper-s0"
+    assert "no cell's name" in reasons["digits-20-A-paper-s0 (copy)"]
     files = render.report(gathered)
     for page in ("REPORT.md", "report.html"):
-        text = files[page]
-        assert isinstance(text, str)
-        assert "&lt;script&gt;alert(1)" in text or "&lt;script>alert(1)" in text
-        assert "<script" not in text
+        text = str(files[page])
+        assert "&lt;script" in text and "<script" not in text
+        assert all(reason.split("'")[0][:20] in text for reason in reasons.values())
 
 
 def test_the_papers_curves_end_where_its_table_does() -> None:
