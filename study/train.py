@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
-import netrc
-import os
 import sys
 import warnings
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -19,7 +14,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
-from study import data
+from study import data, tracking
 from study.callbacks import RESPONSE_IMAGES, Clock, Interrupted, callbacks, layer_responses
 from study.machine import (
     Machine,
@@ -33,10 +28,8 @@ from study.machine import (
     provenance,
 )
 from study.module import Cell
-from study.spec import InputError, Spec
+from study.spec import Spec
 from study.store import Record, Row
-
-PROJECT = "resnet-study"
 
 
 def train(spec: Spec, machine: Machine) -> int:
@@ -52,7 +45,7 @@ def train(spec: Spec, machine: Machine) -> int:
     check_devices(machine.devices)
     cell = Cell(spec, data.load(spec.dataset, machine.data))
     if is_first_rank():
-        record.open(provenance(spec, machine, cell.arrays.fingerprint))
+        record.open(provenance(spec, machine, cell.arrays.fingerprint) | {"wandb_id": tracking.new_id()})
     else:
         die_with_parent()
     try:
@@ -64,19 +57,20 @@ def train(spec: Spec, machine: Machine) -> int:
 
 def _fit(cell: Cell, record: Record, machine: Machine) -> int:
     """Run the trainer to the end of the recipe or to a signal."""
-    trainer = build_trainer(record, machine, _logger(record, machine))
+    mirror = tracking.logger(record, machine.wandb) if is_first_rank() else None
+    trainer = build_trainer(record, machine, mirror)
     try:
         trainer.fit(cell, ckpt_path=record.checkpoint if record.checkpoint.exists() else None, weights_only=True)
     except Interrupted as stop:
         if trainer.is_global_zero:
             print(f"{cell.spec.name}: {stop}; the same command goes on from step {cell.step}", file=sys.stderr)
+        tracking.preempt(mirror, stop.status)
         return stop.status
     if trainer.is_global_zero:
         summary = summarise(cell, record, trainer)
         record.finish(summary, responses(cell))
-        for logger in trainer.loggers:
-            logger.experiment.summary.update(summary)  # type: ignore[attr-defined]
         print(f"{cell.spec.name}: {describe(summary)}")
+        tracking.finish(mirror, summary)
     return 0
 
 
@@ -104,60 +98,6 @@ def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _logger(record: Record, machine: Machine) -> Logger | None:
-    """W&B's logger on rank 0 and everywhere Lightning wants one; None where W&B is off or not installed."""
-    mode = wandb_mode(machine.wandb)
-    if mode == "disabled":
-        return None
-    from pytorch_lightning.loggers import WandbLogger
-
-    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
-        os.environ.setdefault(name, str(record.folder.absolute()))
-    os.environ.setdefault("WANDB_SILENT", "true")
-    os.environ["WANDB_MODE"] = mode  # wandb refuses a variable that is set to nothing
-    spec, opened = record.spec, record.provenance()
-    covariates = {key: opened.get(key) for key in ("commit", "device", "world_size", "precision", "data_fingerprint")}
-    return WandbLogger(
-        project=os.environ.get("WANDB_PROJECT", PROJECT),
-        name=spec.name,
-        group=spec.group,
-        job_type="train",
-        save_dir=str(record.folder),
-        config={**spec.factors, **covariates},
-    )
-
-
-def wandb_mode(asked: str) -> str:
-    """What ``--wandb`` comes to here: online, offline or disabled.
-
-    ``auto`` is what WANDB_MODE says, else online where an API key is configured, else offline.
-    """
-    preset = os.environ.get("WANDB_MODE", "")
-    if asked == "auto" and preset in ("online", "offline", "disabled"):
-        asked = preset
-    if asked == "disabled":
-        return asked
-    if importlib.util.find_spec("wandb") is None:
-        if asked != "auto":
-            raise InputError(f"--wandb={asked} needs wandb; run: pip install wandb, or give --wandb=disabled")
-        return "disabled"
-    if asked != "auto":
-        return asked
-    return "online" if _has_account() else "offline"
-
-
-def _has_account() -> bool:
-    """Whether an API key is configured, as wandb itself looks for one; asks no server."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
-    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    try:
-        return bool(host and netrc.netrc(path).authenticators(host))
-    except (OSError, netrc.NetrcParseError):
-        return False
 
 
 def summarise(cell: Cell, record: Record, trainer: pl.Trainer) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,9 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from study.spec import Spec
+from study.store import Record
 
 ROOT = Path(__file__).parent.parent
 # One thread, as in the subprocesses: sums come in the same order everywhere, so that equal means equal to the bit.
@@ -41,6 +46,41 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     """Run ``python -m ...`` to its end."""
     variables = os.environ | ENVIRONMENT | environment
     return subprocess.run(command(*arguments), env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+SPEC = Spec("digits", 8, "A", "paper", 3)
+CELL = ("--dataset=digits", "--depth=8", "--shortcut=A", "--seed=3")
+TIMED = ("images_per_second", "hours")
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def train(runs: Path, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("study", "train", *CELL, f"--runs={runs}", *more, **environment)
+
+
+def values(record: Record) -> list[dict[str, Any]]:
+    """The history without what a clock measured, as its raw lines have it."""
+    lines = (record.folder / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMED} for line in lines]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """One run left alone."""
+    runs = tmp_path_factory.mktemp("runs")
+    done = train(runs)
+    assert done.returncode == 0, done.stderr
+    return Record(runs, SPEC)
+
+
+@pytest.fixture(scope="session")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """The same cell over two real DDP processes, with no W&B account and a stray SLURM variable or two."""
+    runs, slurm = tmp_path_factory.mktemp("runs"), {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "x", "SLURM_JOB_ID": "1"}
+    done = train(runs, "--devices=2", WANDB_MODE="", WANDB_API_KEY="", NETRC="/nowhere", **slurm)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(SPEC.name) == 1, "one rank speaks"
+    return Record(runs, SPEC)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ ALLOWED = {
     "study.callbacks": {"study.module", "study.store"},
     "study.sweep": {"study.spec", "study.recipes", "study.store"},
     "study.machine": {"study.spec", "study.recipes", "study.store"},
+    "study.tracking": {"study.spec", "study.recipes", "study.store"},
     "study.train": {"study", "study.spec", "study.store", "study.machine", "study.module", "study.callbacks"},
     "study.__main__": {"study", "study.spec", "study.recipes", "study.data", "study.machine", "study.train"},
     "study.complexity": {"study.network"},

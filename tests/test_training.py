@@ -1,22 +1,17 @@
-"""Whole runs in real processes: to the end, killed at awkward moments, stopped by a signal, over two ranks."""
+"""Whole runs in real processes, to their end: one rank, two ranks, the official images, 1202 layers."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import run, wait_for
+from conftest import SPEC, run, train
 from torch.nn import functional as F
 
 from study import network
@@ -28,30 +23,6 @@ from study.recipes import learning_rate, recipe_for
 from study.spec import Spec
 from study.store import Record
 from study.train import build_trainer, weights_sha256
-
-SPEC = Spec("digits", 8, "A", "paper", 3)
-CELL = ("--dataset=digits", "--depth=8", "--shortcut=A", "--seed=3")
-TIMED = ("images_per_second", "hours")
-Start = Callable[..., subprocess.Popen[str]]
-
-
-def train(runs: Path, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run("study", "train", *CELL, f"--runs={runs}", *more, **environment)
-
-
-def values(record: Record) -> list[dict[str, Any]]:
-    """The history without what a clock measured, as its raw lines have it."""
-    lines = (record.folder / "metrics.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k not in TIMED} for line in lines]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Record:
-    """One run left alone."""
-    runs = tmp_path_factory.mktemp("runs")
-    done = train(runs)
-    assert done.returncode == 0, done.stderr
-    return Record(runs, SPEC)
 
 
 def test_a_run_leaves_its_whole_record(undisturbed: Record) -> None:
@@ -96,75 +67,6 @@ def test_training_equals_a_plain_loop_in_a_dozen_lines(undisturbed: Record) -> N
         assert int((net.eval()(x).argmax(1) != y).sum()) == summary["test/wrong"]
 
 
-def test_a_run_killed_again_and_again_ends_as_one_left_alone(undisturbed: Record, tmp_path: Path, start: Start) -> None:
-    """SIGKILL before the first checkpoint, between evaluations, and in the middle of writing a checkpoint."""
-    record = Record(tmp_path, SPEC)
-    arguments = ("study", "train", *CELL, f"--runs={tmp_path}")
-
-    def kill_when(condition: Callable[[subprocess.Popen[str]], bool]) -> None:
-        process = start(*arguments)
-        wait_for(lambda: condition(process) or process.poll() is not None, pause=0)
-        assert process.poll() is None, process.communicate()[0]
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    torn = record.checkpoint.with_suffix(".tmp")
-
-    def in_mid_write(process: subprocess.Popen[str]) -> bool:
-        """Stop the process where it stands, and see whether it stands in the middle of a checkpoint."""
-        if not torn.exists():
-            return False
-        os.killpg(process.pid, signal.SIGSTOP)
-        time.sleep(0.02)
-        if not torn.exists():
-            os.killpg(process.pid, signal.SIGCONT)
-        return torn.exists()
-
-    kill_when(lambda _: (record.folder / "provenance.json").exists())
-    assert not record.checkpoint.exists()
-    kill_when(lambda _: len(record.history()) >= 9)
-    kill_when(in_mid_write)
-    assert torn.exists(), "the kill came while a checkpoint was being written"
-    kill_when(lambda _: len(record.history()) >= 40)
-    done = train(tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert_equal_records(record, undisturbed)
-    assert len(record.provenance()["resumed"]) == 4
-
-
-def assert_equal_records(one: Record, other: Record) -> None:
-    assert values(one) == values(other)
-    summaries = [record.summary() for record in (one, other)]
-    assert summaries[0] and summaries[1] and summaries[0]["weights_sha256"] == summaries[1]["weights_sha256"]
-    assert one.responses() == other.responses()
-
-
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
-def test_a_signal_ends_the_step_and_leaves_a_checkpoint(
-    undisturbed: Record, tmp_path: Path, start: Start, signum: signal.Signals
-) -> None:
-    record = Record(tmp_path, SPEC)
-    process = start("study", "train", *CELL, f"--runs={tmp_path}")
-    wait_for(lambda: len(record.history()) >= 5 or process.poll() is not None)
-    process.send_signal(signum)
-    output = process.communicate(timeout=60)[0]
-    assert process.returncode == 128 + signum, output
-    assert "the same command goes on from step" in output
-    assert record.state() == "interrupted"
-    assert train(tmp_path).returncode == 0
-    assert_equal_records(record, undisturbed)
-
-
-@pytest.fixture(scope="module")
-def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Record:
-    """The same cell over two real DDP processes, with no W&B account and a stray SLURM variable or two."""
-    runs, slurm = tmp_path_factory.mktemp("runs"), {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "x", "SLURM_JOB_ID": "1"}
-    done = train(runs, "--devices=2", WANDB_MODE="", WANDB_API_KEY="", NETRC="/nowhere", **slurm)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count(SPEC.name) == 1, "one rank speaks"
-    return Record(runs, SPEC)
-
-
 def test_two_ranks_train_the_same_batches_and_count_each_test_image_once(
     undisturbed: Record, two_ranks: Record
 ) -> None:
@@ -185,26 +87,6 @@ def test_without_an_account_one_offline_run_is_left_by_rank_0(two_ranks: Record)
     rows = [record["history"]["item"] for record in map(json.loads, lines) if record["type"] == "history"]
     assert [row["step"] for row in rows] == [row["step"] for row in two_ranks.history()]
     assert [row["test/loss"] for row in rows] == [row["test/loss"] for row in two_ranks.history()]
-
-
-def test_two_ranks_resume_exactly(two_ranks: Record, tmp_path: Path, start: Start) -> None:
-    record = Record(tmp_path, SPEC)
-    process = start("study", "train", *CELL, f"--runs={tmp_path}", "--devices=2")
-    wait_for(lambda: len(record.history()) >= 20 or process.poll() is not None)
-    process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=60) and process.returncode == 143
-    assert train(tmp_path, "--devices=2").returncode == 0
-    assert_equal_records(record, two_ranks)
-
-
-def test_a_killed_parent_takes_its_ranks_with_it(tmp_path: Path, start: Start) -> None:
-    record = Record(tmp_path, SPEC)
-    process = start("study", "train", *CELL, f"--runs={tmp_path}", "--devices=2")
-    wait_for(lambda: len(record.history()) >= 2 or process.poll() is not None)
-    ranks = subprocess.run(["pgrep", "-f", f"runs={tmp_path}"], capture_output=True, text=True).stdout.split()
-    assert str(process.pid) in ranks and len(ranks) == 2
-    process.kill()
-    wait_for(lambda: not subprocess.run(["pgrep", "-f", f"runs={tmp_path}"], capture_output=True).stdout, seconds=10)
 
 
 def test_cifar10_is_trained_on_and_tested_whole(cifar10: Path, tmp_path: Path) -> None:
