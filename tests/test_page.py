@@ -145,12 +145,6 @@ def test_every_file_of_a_table_holds_the_same(built: Path, results: pd.DataFrame
     assert markdown(six).count("\n") == len(six.rows) + 1
 
 
-def test_complexity_is_what_the_networks_count() -> None:
-    from study.complexity import csv as counted
-
-    assert (ROOT / "reports" / "complexity.csv").read_text() == counted()
-
-
 def test_names_from_elsewhere_are_shown_as_text(tmp_path: Path) -> None:
     evil, whole = "<script>alert(1)</script>", snapshot.read(SNAPSHOT)
     runs, history = whole.runs.copy(), whole.history.copy()

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from conftest import CELL, SPEC, Start, train, values, wait_for
 
 from study.store import Record
@@ -58,18 +57,16 @@ def assert_equal_records(one: Record, other: Record) -> None:
     assert one.responses() == other.responses()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
-def test_a_signal_ends_the_step_and_leaves_a_checkpoint(
-    undisturbed: Record, tmp_path: Path, start: Start, signum: signal.Signals
-) -> None:
+def test_each_signal_ends_the_step_and_leaves_a_checkpoint(undisturbed: Record, tmp_path: Path, start: Start) -> None:
     record = Record(tmp_path, SPEC)
-    process = start("study", "train", *CELL, f"--runs={tmp_path}")
-    wait_for(lambda: len(record.history()) >= 5 or process.poll() is not None)
-    process.send_signal(signum)
-    output = process.communicate(timeout=60)[0]
-    assert process.returncode == 128 + signum, output
-    assert "the same command goes on from step" in output
-    assert record.state() == "interrupted"
+    for signum, after in ((signal.SIGTERM, 5), (signal.SIGUSR1, 20), (signal.SIGINT, 35)):
+        process = start("study", "train", *CELL, f"--runs={tmp_path}")
+        wait_for(lambda after=after, process=process: len(record.history()) >= after or process.poll() is not None)
+        process.send_signal(signum)
+        output = process.communicate(timeout=60)[0]
+        assert process.returncode == 128 + signum, output
+        assert "the same command goes on from step" in output
+        assert record.state() == "interrupted"
     assert train(tmp_path).returncode == 0
     assert_equal_records(record, undisturbed)
 
