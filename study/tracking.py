@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from wandb import Run
 
 PROJECT = "resnet-study"
-PATIENCE = {"WANDB_INIT_TIMEOUT": "30", "WANDB_FINISH_TIMEOUT": "60"}  # seconds for a server that does not answer
+PATIENCE = {  # seconds for a server that does not answer
+    "WANDB_INIT_TIMEOUT": "30",
+    "WANDB_FINISH_TIMEOUT": "60",
+    "WANDB_FINISH_TIMEOUT_RAISES": "true",
+}
 COVARIATES = ("commit", "dirty", "device", "world_size", "per_device_batch", "precision", "threads", "data_fingerprint")
 
 
@@ -82,14 +86,23 @@ def finish(mirror: WandbLogger | None, summary: Row) -> None:
     """Close a run that is complete."""
     if mirror is not None:
         mirror.experiment.summary.update(summary)
-        mirror.experiment.finish()
+        _close(mirror, 0)
 
 
 def preempt(mirror: WandbLogger | None, status: int) -> None:
     """Close a run that was stopped by a signal and will go on: W&B hands it out again."""
     if mirror is not None:
         mirror.experiment.mark_preempting()
-        mirror.experiment.finish(exit_code=status)
+        _close(mirror, status)
+
+
+def _close(mirror: WandbLogger, status: int) -> None:
+    """Wait for the last rows to arrive, but not for ever."""
+    run = mirror.experiment
+    try:
+        run.finish(exit_code=status)
+    except TimeoutError:
+        print(f"study: W&B lacks the end of {run.name}; later: wandb sync {Path(run.dir).parent}", file=sys.stderr)
 
 
 def exhibits(spec: Spec) -> list[str]:

@@ -112,3 +112,18 @@ def test_a_server_that_never_answers_costs_one_warning(server: Server, tmp_path:
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("study: W&B cannot be reached") == 1
     assert Record(tmp_path, SPEC).state() == "finished"
+
+
+def test_a_server_that_goes_away_in_mid_run_does_not_hold_the_run_up(
+    server: Server, tmp_path: Path, start: Start
+) -> None:
+    record = Record(tmp_path, SPEC)
+    environment = isolated(server, tmp_path) | {"WANDB_FINISH_TIMEOUT": "5"}
+    process = start("study", "train", *CELL, f"--runs={tmp_path}", "--wandb=online", **environment)
+    wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
+    server.close()
+    output = process.communicate(timeout=90)[0]
+    assert process.returncode == 0, output
+    assert record.state() == "finished" and len(record.history()) == 64
+    assert output.count(f"study: W&B lacks the end of {SPEC.name}; later: wandb sync") == 1
+    assert list(record.folder.glob("wandb/run-*/*.wandb")), "what W&B lacks is on disk"

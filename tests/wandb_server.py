@@ -167,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = state.goes_wrong(self.path)
         if fault == -1:
             state.closing.wait(60)
-        if fault is not None and fault <= 0:
+        if state.closing.is_set() or (fault is not None and fault <= 0):
             self.close_connection = True
             self.connection.close()
             return
