@@ -110,7 +110,7 @@ def error_table(e: Evidence) -> Table:
     rows = [_error_row(e.net(cell), e.title(cell), theirs.get(cell), full) for cell in cells]
     columns = tuple(rows[0])
     others = [
-        (f"{m} {layers}".strip(), f"{millions} M" if millions else NONE, NONE, error, *[NONE] * 3)
+        (f"{m} {layers}".strip(), f"{millions} M" if millions else NONE, NONE, error, *[NONE] * 4)
         for m, layers, millions, error in paper.CIFAR10_OTHERS
     ]
     return Table(
@@ -138,7 +138,22 @@ def _error_row(runs: pd.DataFrame, name: str, theirs: paper.CifarResult | None, 
     row["training error %"] = linked(spread(runs["train_error"]), runs)
     if full:
         row["the paper (digitised)"] = f"{theirs.train_error:.2f}" if theirs else NONE
+        row["others, test error % (50k)"] = _others(name)
     return row
+
+
+def _others(net: str) -> str:
+    """The range of public re-runs on all 50,000 images; the table of others' results says how each differs."""
+    peers = paper.peers()
+    found = peers[(peers["dataset"] == "cifar10") & (peers["net"] == net) & (peers["trained_on"] == "50k")]["error"]
+    values = sorted(float(value) for cell in found for value in cell.split(", "))
+    return (
+        f"{values[0]:.2f} to {values[-1]:.2f} (n = {len(values)})"
+        if len(values) > 1
+        else found.iloc[0]
+        if values
+        else NONE
+    )
 
 
 def peer_table(e: Evidence) -> Table:
