@@ -51,8 +51,8 @@ def run(arguments: Sequence[str]) -> int:
                 f"{options.out / name} is not what its snapshot gives; run: python -m reports build --out={options.out}"
             )
         return 1 if stale else 0
-    for path in render.build(gathered, options.out):
-        print(path)
+    files = render.build(gathered, options.out)
+    print(f"{len(files)} files written; read {options.out / 'report.html'} or {options.out / 'REPORT.md'}")
     if options.readme:
         render.headline(gathered, options.out, options.readme)
     return 0
