@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from study.recipes import per_device_batch, recipe_for
 from study.spec import DATASETS, SHORTCUTS, InputError, Spec, check_choice
+from study.store import Record, describe
 
 PRECISIONS = ("32", "bf16")
 SWITCHES = ("--status", "--dry-run", "--check", "--help")  # flags without a value
@@ -115,6 +116,9 @@ def run(arguments: Sequence[str]) -> int:
 def _train(options: argparse.Namespace) -> int:
     spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
     per_device_batch(recipe_for(spec), options.devices)
+    if summary := Record(options.runs, spec).summary():  # before torch is imported, which takes seconds
+        print(f"{spec.name} is done already: {describe(summary)}")
+        return 0
     from study.machine import Machine
     from study.train import train
 

@@ -158,6 +158,14 @@ def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
     return found, excluded
 
 
+def describe(summary: Row) -> str:
+    """One line about a finished run."""
+    return (
+        f"train {summary['train/top1_error']:.2f} %, test {summary['test/top1_error']:.2f} % "
+        f"({summary['test/wrong']} of {summary['test/seen']} wrong), {60 * summary['hours']:.1f} minutes"
+    )
+
+
 def _rows(text: str) -> Iterator[Row]:
     lines = text.splitlines()
     for number, line in enumerate(lines, start=1):

@@ -29,19 +29,16 @@ from study.machine import (
 )
 from study.module import Cell
 from study.spec import Spec
-from study.store import Record, Row
+from study.store import Record, Row, describe
 
 
 def train(spec: Spec, machine: Machine) -> int:
-    """Train a cell, or go on with it, or find it done; returns the exit status.
+    """Train a cell, or go on with it; returns the exit status.
 
     Raises:
         InputError: something that the user can mend, before anything is trained.
     """
     record = Record(machine.runs, spec)
-    if is_first_rank() and (summary := record.summary()):
-        print(f"{spec.name} is done already: {describe(summary)}")
-        return 0
     check_devices(machine.devices)
     cell = Cell(spec, data.load(spec.dataset, machine.data))
     if is_first_rank():
@@ -131,14 +128,6 @@ def weights_sha256(net: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def describe(summary: Row) -> str:
-    """One line about a finished run."""
-    return (
-        f"train {summary['train/top1_error']:.2f} %, test {summary['test/top1_error']:.2f} % "
-        f"({summary['test/wrong']} of {summary['test/seen']} wrong), {60 * summary['hours']:.1f} minutes"
-    )
 
 
 # Lightning's remarks on loaders without workers (there is nothing to load) and its advertisements.

@@ -22,7 +22,9 @@ ALLOWED = {
     "study.machine": {"study.spec", "study.recipes", "study.store"},
     "study.tracking": {"study.spec", "study.recipes", "study.store"},
     "study.train": {"study", "study.spec", "study.store", "study.machine", "study.module", "study.callbacks"},
-    "study.__main__": {"study", "study.spec", "study.recipes", "study.data", "study.machine", "study.train"},
+    "study.__main__": {
+        *("study", "study.spec", "study.recipes", "study.store", "study.data", "study.machine", "study.train"),
+    },
     "study.complexity": {"study.network"},
     "reports.paper": set(),
     "reports.stats": set(),
