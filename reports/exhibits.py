@@ -162,10 +162,7 @@ def peer_table(e: Evidence) -> Table:
     peers = peers[peers["dataset"] == e.group.dataset]
     rows = [(p["net"], p["error"], p["protocol"], p["differs"], p["source"]) for p in peers.to_dict("records")]
     columns = ("network", "error", "reported", "differs from the paper in", "source")
-    order = list(
-        dict.fromkeys(p[0] for p in sorted(rows, key=lambda r: (r[0][0] == "R", int(r[0].split("-")[1].split()[0]))))
-    )
-    rows.sort(key=lambda r: order.index(r[0]))
+    rows.sort(key=lambda row: (row[0].startswith("ResNet"), int(row[0].split("-")[1].split()[0])))
     caption = "Public re-runs, one run each where nothing else is said. Only rows of one protocol may be compared."
     return Table("Others' results", columns, rows, caption, frozenset({1}), f"peers-{e.group.dataset}")
 

@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from reports.claims import Claim, Evidence, Finding, Group, judge_all
 from reports.claims.kinds import CIFAR, IMAGENET
 from reports.curves import Drawing
 from reports.snapshot import Snapshot
-from reports.tables import Table, duration, markdown, to_csv, to_tex
+from reports.tables import Table, duration, markdown, text, to_csv, to_tex
 from study.spec import InputError
 
 TITLE = "Deep residual learning, reproduced"
@@ -172,8 +172,8 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     Raises:
         InputError: the file is not there or has no marks.
     """
-    text = readme.read_text() if readme.exists() else ""
-    if BEGIN not in text or END not in text:
+    old = readme.read_text() if readme.exists() else ""
+    if BEGIN not in old or END not in old:
         raise InputError(f"{readme} has no lines '{BEGIN}' and '{END}' to write between")
     part = next(part for part in sections(snapshot) if part.group)
     assert part.group is not None
@@ -181,10 +181,9 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     runs = part.group.of(snapshot.results)
     where = Path(os.path.relpath(folder, readme.parent)) / "figures" / f"{drawing.name}.svg"
     caption = f"{drawing.caption} {len(runs)} runs on {', '.join(sorted(set(runs['device'])))}."
-    plain = [tuple(cell if isinstance(cell, str) else cell.text for cell in row) for row in part.tables[0].rows]
-    table = Table(**{**vars(part.tables[0]), "rows": plain})
+    table = replace(part.tables[0], rows=[tuple(text(cell) for cell in row) for row in part.tables[0].rows])
     block = f"![{drawing.alternative}]({where})\n\n*{caption}*\n\n{markdown(table)}\n\n{table.caption.strip()}"
-    readme.write_text(f"{text.split(BEGIN)[0]}{BEGIN}\n\n{block}\n\n{END}{text.split(END)[1]}")
+    readme.write_text(f"{old.split(BEGIN)[0]}{BEGIN}\n\n{block}\n\n{END}{old.split(END)[1]}")
 
 
 def page(template: str, parts: list[Section], synthetic: bool) -> str:
