@@ -16,9 +16,8 @@ def parser() -> Parser:
     top = Parser(prog="reports", description="Gather runs and build the comparison with the paper.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     gather = verbs.add_parser("gather", help="read run records into a snapshot")
-    gather.add_argument(
-        "--runs", type=Path, default=Path(os.environ.get("STUDY_RUNS", "runs")), help="(default: %(default)s)"
-    )
+    gather.add_argument("--runs", type=Path, help="(default: runs; with --wandb none)")
+    gather.add_argument("--wandb", metavar="ENTITY/PROJECT", help="also read the runs of a W&B project")
     gather.add_argument("--out", type=Path, required=True, help="where the snapshot goes")
     build = verbs.add_parser("build", help="write the report from a snapshot alone")
     build.add_argument("--out", type=Path, required=True, help="where the snapshot lies and the report goes")
@@ -35,7 +34,10 @@ def run(arguments: Sequence[str]) -> int:
     from reports import snapshot
 
     if options.verb == "gather":
-        gathered = snapshot.gather(options.runs)
+        from reports.gather import gather
+
+        runs = options.runs or (None if options.wandb else Path(os.environ.get("STUDY_RUNS", "runs")))
+        gathered = gather(runs, options.wandb)
         snapshot.write(gathered, options.out)
         print(f"{len(gathered.counting)} of {len(gathered.runs)} runs count; the snapshot lies in {options.out}")
         for row in gathered.excluded.to_dict("records"):

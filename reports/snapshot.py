@@ -13,6 +13,7 @@ import gzip
 import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -23,24 +24,12 @@ import pandas as pd
 
 from study.recipes import RECIPES, recipe_for
 from study.spec import InputError
-from study.store import Row, Run, read_runs
+from study.store import COVARIATES, FACTORS, Row, Run
 
-FACTORS = ["dataset", "depth", "shortcut", "recipe", "seed"]
 RESULTS = [
     *("step", "epoch", "samples", "train/top1_error", "train/wrong", "train/seen", "train/loss"),
     *("test/top1_error", "test/wrong", "test/seen", "test/loss", "warm_until"),
     *("hours", "train_hours", "images_per_second", "peak_memory_mb", "parameters", "weights_sha256", "ended"),
-]
-PROVENANCE = [
-    "commit",
-    "dirty",
-    "device",
-    "world_size",
-    "per_device_batch",
-    "precision",
-    "threads",
-    "data_fingerprint",
-    "started",
 ]
 PROTOCOLS = [f"{protocol}/{top}_error" for protocol in ("1crop", "10crop", "dense") for top in ("top1", "top5")]
 RUN_COLUMNS = [
@@ -53,9 +42,7 @@ RUN_COLUMNS = [
     "url",
     *RESULTS,
     *PROTOCOLS,
-    *PROVENANCE,
-    "torch",
-    "argv",
+    *COVARIATES,
 ]
 HISTORY_COLUMNS = [
     *("run", "step", "epoch", "samples", "lr", "images_per_second", "hours"),
@@ -63,6 +50,9 @@ HISTORY_COLUMNS = [
     *("test/top1_error", "test/wrong", "test/seen", "test/loss"),
 ]
 RESPONSE_COLUMNS = ["run", "layer", "name", "std"]
+# Of the results, what is no measure. Measures are floats, also where JSON on its way through W&B made 0.0 a 0.
+COUNTS = [f"{split}/{count}" for split in ("train", "test") for count in ("wrong", "seen")]
+COUNTS += ["step", "samples", "warm_until", "parameters", "weights_sha256", "ended"]
 
 
 @dataclass(frozen=True)
@@ -106,41 +96,44 @@ class Snapshot:
         return self.runs[~self.runs["counts"]]
 
 
-def gather(folder: Path) -> Snapshot:
-    """Read every record under a runs folder.
+def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
+    """The tables of runs, and a row for each that was found but is none of ours or a duplicate.
 
-    Raises:
-        InputError: there is no such folder.
+    Args:
+        runs: Under the names that they shall have in the tables: a cell's, where one run of it is to count.
+        excluded: Why a run does not count, by its name; also of names that are not among the runs.
     """
-    runs, unreadable = read_runs(folder)
-    rows = [_run_row(run) for run in runs]
+    rows = [_run_row(name, run, excluded.get(name) or why_not(run)) for name, run in runs.items()]
     _exclude_copies(rows)
-    rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in unreadable.items()]
-    history = [{"run": run.spec.name, **row} for run in runs for row in run.history]
+    strange = {name: why for name, why in excluded.items() if name not in runs}
+    rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in strange.items()]
+    history = [{"run": name, **row} for name, run in runs.items() for row in run.history]
     layers = [
-        {"run": run.spec.name, "layer": i, "name": name, "std": std}
-        for run in runs
+        {"run": name, "layer": i, "name": layer, "std": std}
+        for name, run in runs.items()
         if run.responses
-        for i, (name, std) in enumerate(zip(run.responses["layers"], run.responses["std"], strict=True), start=1)
+        for i, (layer, std) in enumerate(zip(run.responses["layers"], run.responses["std"], strict=True), start=1)
     ]
     return Snapshot(
-        pd.DataFrame(rows, columns=RUN_COLUMNS),
-        pd.DataFrame(history, columns=HISTORY_COLUMNS),
-        pd.DataFrame(layers, columns=RESPONSE_COLUMNS),
+        _frame(rows, RUN_COLUMNS, [name for name in RESULTS if name not in COUNTS] + PROTOCOLS),
+        _frame(history, HISTORY_COLUMNS, [name for name in HISTORY_COLUMNS if name not in ("run", *COUNTS)]),
+        _frame(layers, RESPONSE_COLUMNS, ["std"]),
     )
 
 
-def _run_row(run: Run) -> dict[str, Any]:
-    reason = why_not(run)
-    summary, begun = run.summary or (run.history[-1] if run.history else {}), run.provenance
+def _frame(rows: Sequence[Row], columns: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(measures, float))
+
+
+def _run_row(name: str, run: Run, reason: str) -> dict[str, Any]:
+    summary = run.summary or (run.history[-1] if run.history else {})
     return {
-        "run": run.spec.name,
+        "run": name,
         **run.spec.factors,
-        **{"state": run.state, "counts": not reason, "reason": reason, "source": "local", "url": begun.get("url")},
+        **{"state": run.state, "counts": not reason, "reason": reason, "source": "recorded", "url": run.wandb[1]},
         **{key: summary.get(key) for key in (*RESULTS, *PROTOCOLS)},
-        **{key: begun.get(key) for key in PROVENANCE},
-        "torch": begun.get("versions", {}).get("torch"),
-        "argv": json.dumps(begun.get("argv", [])),
+        **run.covariates,
+        "argv": json.dumps(run.covariates["argv"] or []),
     }
 
 

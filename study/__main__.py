@@ -1,4 +1,4 @@
-"""The command line: ``python -m study train | sweep | prepare``. Imports torch only to train."""
+"""The command line: ``python -m study train | sweep | launch | prepare``. Imports torch only to train."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ def parser() -> Parser:
     sweep.add_argument("--dry-run", action="store_true", help="only show the commands")
     add_machine_options(sweep)
 
+    launch = verbs.add_parser("launch", help="create the W&B sweep of a grid file and start its agents here")
+    launch.add_argument("file", type=Path, help="sweeps/*.yaml")
+    launch.add_argument("--gpus", required=True, help="0,1,2,3 or cpu, which is two agents")
+    launch.add_argument("--gpus-per-run", type=int, default=1, help="(default: %(default)s)")
+    add_place_options(launch)
+
     prepare = verbs.add_parser("prepare", help="fetch or check a data set")
     prepare.add_argument("dataset", help="cifar10")
     prepare.add_argument("--source", type=Path, help="an archive or folder to take instead of downloading")
@@ -54,21 +60,28 @@ def parser() -> Parser:
 
 
 def add_machine_options(verb: argparse.ArgumentParser) -> None:
-    """The options that say where a cell runs and never what it is (rule 3)."""
-    verb.add_argument("--devices", type=int, default=1, help="processes of one run (default: %(default)s)")
-    verb.add_argument("--precision", default="32", help=" | ".join(PRECISIONS) + " (default: %(default)s)")
-    verb.add_argument(
-        "--runs", type=Path, default=Path(os.environ.get("STUDY_RUNS", "runs")), help="(default: %(default)s)"
-    )
+    """The options that say where a cell runs and never what it is (rule 3).
+
+    Each has a variable for its default, by which a machine tells what it is like to the agents that run on it.
+    """
+    devices = os.environ.get("STUDY_DEVICES", "1")
+    verb.add_argument("--devices", type=int, default=devices, help="processes of one run (default: %(default)s)")
     verb.add_argument("--wandb", default="auto", help=" | ".join(WANDB_MODES) + " (default: %(default)s)")
+    add_place_options(verb)
+
+
+def add_place_options(verb: argparse.ArgumentParser) -> None:
+    """Those of them that hold for every run of a machine."""
+    precision, runs = os.environ.get("STUDY_PRECISION", "32"), Path(os.environ.get("STUDY_RUNS", "runs"))
+    verb.add_argument("--precision", default=precision, help=" | ".join(PRECISIONS) + " (default: %(default)s)")
+    verb.add_argument("--runs", type=Path, default=runs, help="(default: %(default)s)")
     add_data_option(verb)
 
 
 def add_data_option(verb: argparse.ArgumentParser) -> None:
     """Where the data sets lie."""
-    verb.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("STUDY_DATA", "data")), help="(default: %(default)s)"
-    )
+    data = Path(os.environ.get("STUDY_DATA", "data"))
+    verb.add_argument("--data", type=Path, default=data, help="(default: %(default)s)")
 
 
 def spell(arguments: Sequence[str]) -> list[str]:
@@ -109,6 +122,8 @@ def run(arguments: Sequence[str]) -> int:
     if options.verb == "prepare":
         return _prepare(options)
     check_choice("precision", options.precision, PRECISIONS)
+    if options.verb == "launch":
+        return _launch(options)
     check_choice("wandb", options.wandb, WANDB_MODES)
     return _train(options) if options.verb == "train" else _sweep(options)
 
@@ -136,6 +151,17 @@ def _sweep(options: argparse.Namespace) -> int:
     if options.dry_run:
         return sweep.show_commands(cells, machine)
     return sweep.run(cells, options.runs, machine, options.jobs)
+
+
+def _launch(options: argparse.Namespace) -> int:
+    from study import launch, sweep
+
+    cells = sweep.cells(options.file)
+    for cell in cells:
+        per_device_batch(recipe_for(cell), options.gpus_per_run)
+    fleet = launch.slices(options.gpus, options.gpus_per_run)
+    machine = {"STUDY_PRECISION": options.precision, "STUDY_DATA": str(options.data.absolute())}
+    return launch.launch(options.file, cells, fleet, options.runs, machine)
 
 
 def _prepare(options: argparse.Namespace) -> int:

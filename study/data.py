@@ -26,13 +26,14 @@ Labels = NDArray[np.int64]  # and other whole numbers
 
 @dataclass(frozen=True)
 class Arrays:
-    """A decoded data set: images (N, H, W, C) as bytes from 0 to `peak`, labels (N,)."""
+    """A decoded data set: images (N, H, W, C) as bytes from 0 to `peak`, labels (N,) as places in `classes`."""
 
     train_images: Bytes
     train_labels: Labels
     test_images: Bytes
     test_labels: Labels
     peak: int
+    classes: tuple[str, ...]
 
     @property
     def fingerprint(self) -> str:
@@ -66,7 +67,8 @@ def _digits() -> Arrays:
     images = digits.images.astype(np.uint8)[..., None]
     train, test = train_test_split(np.arange(len(images)), test_size=360, stratify=digits.target, random_state=0)
     labels = digits.target.astype(np.int64)
-    return Arrays(images[train], labels[train], images[test], labels[test], peak=16)
+    names = tuple(str(name) for name in digits.target_names)
+    return Arrays(images[train], labels[train], images[test], labels[test], 16, names)
 
 
 def _cifar10(root: Path) -> Arrays:
@@ -76,7 +78,7 @@ def _cifar10(root: Path) -> Arrays:
     check_cifar10(root)
     train, test = (CIFAR10(str(root), train=train, download=False) for train in (True, False))
     labels = [np.asarray(part.targets, dtype=np.int64) for part in (train, test)]
-    return Arrays(train.data, labels[0], test.data, labels[1], peak=255)
+    return Arrays(train.data, labels[0], test.data, labels[1], 255, tuple(train.classes))
 
 
 def check_cifar10(root: Path) -> None:

@@ -37,13 +37,18 @@ class Machine:
     wandb: str = "auto"
 
 
+def is_launched() -> bool:
+    """Whether `study launch` gave this process its slice of the GPUs."""
+    return "STUDY_SLICE" in os.environ
+
+
 def is_first_rank() -> bool:
     """Whether this process speaks and writes; known before any process group is."""
     return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK"))
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this rank when the process that started it ends, however it ends (Linux)."""
+    """Have the kernel kill this process when the one that started it ends, however it ends (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -94,6 +99,7 @@ def provenance(spec: Spec, machine: Machine, fingerprint: str) -> Row:
         "recipe": asdict(recipe) | {"drops": list(recipe.drops)},
         "data_fingerprint": fingerprint,
         "argv": sys.argv[1:],
+        "slice": os.environ.get("STUDY_SLICE"),
         "started": now(),
     }
 

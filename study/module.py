@@ -79,6 +79,7 @@ class Cell(pl.LightningModule):
         step: Updates done so far.
         warm_until: The step at which the conditional warm-up ended, None while it lasts (Sec. 4.2).
         metrics: What the last evaluation found, under the names of the record and of W&B.
+        confusion: Test images of the last evaluation by true class (rows) and predicted class (columns), (C, C).
     """
 
     def __init__(self, spec: Spec, arrays: Arrays) -> None:
@@ -162,6 +163,8 @@ class Cell(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """Give every rank the batch-norm statistics of rank 0, which are the ones that a checkpoint keeps."""
+        classes = len(self.arrays.classes)
+        self.confusion = torch.zeros(classes, classes, dtype=torch.int64, device=self.device)
         if self.trainer.world_size > 1:
             for statistic in self.net.buffers():
                 torch.distributed.broadcast(statistic, src=0)
@@ -181,12 +184,15 @@ class Cell(pl.LightningModule):
         images, labels = self.images.test_batch(*part)
         scores = self.net(images)
         self.tallies["test"].add(scores, labels, F.cross_entropy(scores, labels))
+        pairs = labels * len(self.arrays.classes) + scores.argmax(1)
+        self.confusion.view(-1).scatter_add_(0, pairs, torch.ones_like(pairs))
 
     def on_validation_epoch_end(self) -> None:
         """Sum the counts over ranks; the test set must have been seen whole, no more and no less."""
         train, test = (self.tallies[name].take(self._sum) for name in ("train", "test"))
         if test.seen != self.images.test_size:
             raise RuntimeError(f"{test.seen} test images were counted, but there are {self.images.test_size}")
+        self.confusion = self._sum(self.confusion)
         samples = self.step * self.recipe.batch
         self.metrics = {
             "step": self.step,

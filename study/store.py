@@ -5,7 +5,9 @@
                      metrics.jsonl    one JSON object a line, append-only
                      summary.json     only when finished
                      responses.json   standard deviation of every layer's response, when finished
+                     confusion.json   test images by true class (rows) and predicted class (columns), when finished
                      checkpoints/last.ckpt
+         wandb/                       what the W&B client writes and what it reads back, of all cells
 
 Standard library only: the sweep and the reports read records without torch.
 """
@@ -25,6 +27,16 @@ from study.spec import InputError, Spec
 
 State = Literal["finished", "running", "interrupted", "missing"]
 Row = dict[str, Any]
+
+CLIENT = "wandb"  # the folder beside the cells' that belongs to the W&B client
+FIGURES = ("responses", "confusion")  # what a finished run leaves besides its summary
+
+FACTORS = ("dataset", "depth", "shortcut", "recipe", "seed")
+# What is noted of a run besides its factors, wherever runs stand side by side: the report's columns, W&B's config.
+COVARIATES = (
+    *("commit", "dirty", "device", "world_size", "per_device_batch", "precision", "threads", "data_fingerprint"),
+    *("started", "torch", "argv"),
+)
 
 
 class Record:
@@ -62,6 +74,10 @@ class Record:
         begun = {**before, "resumed": [*before["resumed"], provenance]} if before else {**provenance, "resumed": []}
         write_json(self.folder / "provenance.json", begun)
 
+    def note(self, **more: Any) -> None:
+        """Add to the provenance what is known only once the run has begun, such as its address in W&B."""
+        write_json(self.folder / "provenance.json", self.provenance() | more)
+
     def close(self) -> None:
         """Give the cell free."""
         self._lock.release()
@@ -77,9 +93,10 @@ class Record:
             os.fsync(file.fileno())
         return True
 
-    def finish(self, summary: Mapping[str, Any], responses: Mapping[str, Any]) -> None:
+    def finish(self, summary: Mapping[str, Any], figures: Mapping[str, Row]) -> None:
         """Write what a finished run leaves; the summary last, for it says that the run is finished."""
-        write_json(self.folder / "responses.json", responses)
+        for name, figure in figures.items():
+            write_json(self.folder / f"{name}.json", figure)
         write_json(self.folder / "summary.json", summary)
 
     def history(self) -> list[Row]:
@@ -95,9 +112,9 @@ class Record:
         """The results, None unless finished."""
         return read_json(self.folder / "summary.json")
 
-    def responses(self) -> Row | None:
-        """The layers' responses, None unless finished."""
-        return read_json(self.folder / "responses.json")
+    def figure(self, name: str) -> Row | None:
+        """One of `FIGURES`; None unless finished, or where the cell has none."""
+        return read_json(self.folder / f"{name}.json")
 
     def state(self) -> State:
         """Whether the cell is finished, running now, was interrupted or never started."""
@@ -122,20 +139,33 @@ class Record:
 
 @dataclass(frozen=True)
 class Run:
-    """One record as read: what `reports` gathers."""
+    """One record as read, from disk or from W&B: what `reports` gathers.
+
+    Attributes:
+        covariates: The values of `COVARIATES`.
+        wandb: The run's id in W&B and its address there, where it has them.
+    """
 
     spec: Spec
     state: State
-    provenance: Row
+    covariates: Row
     history: list[Row]
     summary: Row | None
     responses: Row | None = field(default=None, repr=False)
+    wandb: tuple[str | None, str | None] = (None, None)
 
 
 def read_run(record: Record) -> Run:
     """Read one cell's record."""
-    history = record.history()
-    return Run(record.spec, record.state(), record.provenance(), history, record.summary(), record.responses())
+    begun = record.provenance()
+    about = (covariates(begun), record.history(), record.summary(), record.figure("responses"))
+    return Run(record.spec, record.state(), *about, wandb=(begun.get("wandb_id"), begun.get("url")))
+
+
+def covariates(provenance: Row) -> Row:
+    """The provenance as flat values that fit a table's row and W&B's config."""
+    flat = provenance | {"torch": provenance.get("versions", {}).get("torch")}
+    return {name: flat.get(name) for name in COVARIATES}
 
 
 def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
@@ -147,7 +177,7 @@ def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
     if not runs.is_dir():
         raise InputError(f"runs folder {runs} does not exist; train something first, or give --runs=PATH")
     found, excluded = [], {}
-    for folder in sorted(path for path in runs.iterdir() if path.is_dir()):
+    for folder in sorted(path for path in runs.iterdir() if path.is_dir() and path.name != CLIENT):
         try:
             spec = Spec.parse(folder.name)
             if read_json(folder / "spec.json") != spec.factors:
@@ -181,8 +211,8 @@ def read_json(path: Path) -> Row | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, Any], indent: int | None = 2) -> None:
     """Write a JSON object under a temporary name, then rename it: a kill leaves the old one or the new one."""
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.write_text(json.dumps(value, indent=indent) + "\n")
     os.replace(temporary, path)

@@ -25,9 +25,8 @@ from rich.table import Table
 
 from study.recipes import recipe_for
 from study.spec import InputError, Spec
-from study.store import Record
+from study.store import FACTORS, Record
 
-FACTORS = ("dataset", "depth", "shortcut", "recipe", "seed")
 NUMBERS = ("depth", "seed")
 KEYS = ("program", "command", "method", "metric", "name", "description", "project", "entity", "parameters", "run_cap")
 
@@ -132,7 +131,7 @@ def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) ->
         raise InputError(f"--jobs={jobs} must be at least 1")
     records = [Record(runs, spec) for spec in specs]
     signal.signal(signal.SIGTERM, _stop)
-    with _Display(records) as display, ThreadPoolExecutor(jobs) as pool:
+    with Display(len(records)) as display, ThreadPoolExecutor(jobs) as pool:
         cells = [_Job(record, machine, jobs) for record in records]
         waiting = [pool.submit(cell.run, display) for cell in cells]
         try:
@@ -162,7 +161,7 @@ class _Job:
         threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
         self.environment = threads | os.environ
 
-    def run(self, display: _Display) -> int:
+    def run(self, display: Display) -> int:
         """Train the cell unless it is finished; returns the exit status."""
         if self.record.state() != "finished":
             try:
@@ -173,8 +172,10 @@ class _Job:
                     f"runs folder {self.record.folder.parent} cannot be written ({error.strerror})"
                 ) from None
             with log, subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log) as self.process:
-                display.watch(self.record, self.process)
-        display.progress.advance(display.whole)
+                while self.process.poll() is None:
+                    time.sleep(0.2)
+                    display.show(self.record)
+        display.drop(self.record)
         return self.process.returncode if self.process else 0
 
     def stop(self) -> None:
@@ -188,34 +189,39 @@ def _last_words(record: Record) -> str:
     return next((line for line in reversed(lines) if line.strip()), "it said nothing")
 
 
-class _Display:
+class Display:
     """A bar for the sweep and one for each cell that runs; silent where standard error is no terminal."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, cells: int) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
-        self.whole = self.progress.add_task("[bold]cells", total=len(records))
+        self._whole = self.progress.add_task("[bold]cells", total=cells)
+        self._bars: dict[str, TaskID] = {}
 
-    def __enter__(self) -> _Display:
+    def __enter__(self) -> Display:
         self.progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def watch(self, record: Record, process: subprocess.Popen[bytes]) -> None:
-        """Show a cell's bar until its process ends."""
-        task = self.progress.add_task(record.spec.title, total=recipe_for(record.spec).steps)
-        while process.poll() is None:
-            time.sleep(0.2)
-            self._move(task, record)
-        self.progress.remove_task(task)
+    def show(self, record: Record, where: str = "") -> None:
+        """Show how far a cell is."""
+        if self.progress.disable:
+            return
+        spec = record.spec
+        if spec.name not in self._bars:
+            self._bars[spec.name] = self.progress.add_task(spec.title, total=recipe_for(spec).steps)
+        if history := record.history():
+            text = "{title}  train {train/top1_error:.2f}%  test {test/top1_error:.2f}%  {where}"
+            text = text.format(title=spec.title, where=where, **history[-1])
+            self.progress.update(self._bars[spec.name], completed=history[-1]["step"], description=text)
 
-    def _move(self, task: TaskID, record: Record) -> None:
-        if not self.progress.disable and (history := record.history()):
-            last = history[-1]
-            text = f"{record.spec.title}  train {last['train/top1_error']:.2f}%  test {last['test/top1_error']:.2f}%"
-            self.progress.update(task, completed=last["step"], description=text)
+    def drop(self, record: Record) -> None:
+        """A cell is done with."""
+        if record.spec.name in self._bars:
+            self.progress.remove_task(self._bars.pop(record.spec.name))
+        self.progress.advance(self._whole)
 
 
 def print_table(title: str, records: Sequence[Record]) -> None:

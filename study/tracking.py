@@ -6,52 +6,30 @@ handed to another agent ends with one continuous history there.
 
 from __future__ import annotations
 
-import importlib.util
-import netrc
 import os
 import secrets
 import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
+from pytorch_lightning.loggers import Logger
+
+from study.account import PROJECT, mode
 from study.recipes import recipe_for
-from study.spec import InputError, Spec
-from study.store import Record, Row
+from study.spec import Spec
+from study.store import CLIENT, FIGURES, Record, covariates
 
 if TYPE_CHECKING:
-    from pytorch_lightning.loggers import WandbLogger
     from wandb import Run
 
-PROJECT = "resnet-study"
 PATIENCE = {  # seconds for a server that does not answer
     "WANDB_INIT_TIMEOUT": "30",
     "WANDB_FINISH_TIMEOUT": "60",
     "WANDB_FINISH_TIMEOUT_RAISES": "true",
 }
-COVARIATES = ("commit", "dirty", "device", "world_size", "per_device_batch", "precision", "threads", "data_fingerprint")
-
-
-def mode(asked: str) -> str:
-    """What ``--wandb`` comes to here: online, offline or disabled.
-
-    ``auto`` is what WANDB_MODE says, else online where an API key is configured, else offline.
-
-    Raises:
-        InputError: W&B is asked for but not installed.
-    """
-    preset = os.environ.get("WANDB_MODE", "")
-    if asked == "auto" and preset in ("online", "offline", "disabled"):
-        asked = preset
-    if asked == "disabled":
-        return asked
-    if importlib.util.find_spec("wandb") is None:
-        if asked != "auto":
-            raise InputError(f"--wandb={asked} needs wandb; run: pip install wandb, or give --wandb=disabled")
-        return "disabled"
-    if asked != "auto":
-        return asked
-    return "online" if _has_account() else "offline"
+AGENTS_OWN = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")  # by which an agent binds a run to itself
 
 
 def new_id() -> str:
@@ -59,50 +37,120 @@ def new_id() -> str:
     return os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)
 
 
-def logger(record: Record, asked: str) -> WandbLogger | None:
-    """Lightning's logger over a run that is open; None where W&B is off. Call it on rank 0 only.
+class Mirror(Logger):
+    """Lightning's logger over a W&B run; whatever goes wrong with W&B costs one line and never the training."""
 
-    A server that cannot be reached costs one warning: the run goes on offline.
-    """
+    def __init__(self, record: Record) -> None:
+        super().__init__()
+        self.record = record
+        self.run: Run | None = None
+        self._begin()
+
+    @property
+    def name(self) -> str:
+        """The cell's name."""
+        return self.record.spec.name
+
+    @property
+    def version(self) -> str | None:
+        """The run's id in W&B."""
+        return self.run.id if self.run else None
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Nothing: the configuration is written once, when the run begins."""
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Send a row, which is in the record already."""
+        self._attempt(lambda run: run.log(dict(metrics)))
+
+    def finish(self) -> None:
+        """Close a run that is complete, with its summary and figures."""
+        self._attempt(self._complete, again=True)
+
+    def preempt(self, status: int) -> None:
+        """Close a run that was stopped by a signal and will go on: W&B hands it out again."""
+
+        def stop(run: Run) -> None:
+            run.mark_preempting()
+            _close(run, status)
+
+        self._attempt(stop, again=True)
+
+    def _begin(self) -> None:
+        """Open the run and send what it lacks of the record."""
+        self.run = _open(self.record)
+        last = dict(self.run.summary).get("step", -1)
+        for row in self.record.history():
+            if row["step"] > last:
+                self.run.log(row)
+
+    def _attempt(self, act: Callable[[Run], None], again: bool = False) -> None:
+        """Act on the run. Where its client fails, begin it anew, which sends what got lost, and act `again`."""
+        if self.run is None:
+            return
+        try:
+            act(self.run)
+        except Exception as error:
+            _say(f"W&B's client failed in {self.name} ({error}) and is begun anew")
+            try:
+                _end_client()
+                self._begin()
+                if again:
+                    act(self.run)
+            except Exception as second:
+                self.run = None
+                _say(f"W&B is given up for {self.name} ({second}); its record in {self.record.folder} is complete")
+
+    def _complete(self, run: Run) -> None:
+        from study.figures import figures
+        from wandb import Image
+
+        summary = self.record.summary()
+        assert summary is not None
+        for name in FIGURES:
+            run.save(self.record.folder / f"{name}.json", base_path=self.record.folder, policy="now")
+        pictures = {name: Image(figure) for name, figure in figures(self.record).items()}
+        run.log({"step": summary["step"], **pictures})
+        run.summary.update(summary)
+        _close(run, 0)
+
+
+def mirror(record: Record, asked: str) -> Mirror | None:
+    """The mirror of a record that is open; None where W&B is off. Call it on rank 0 only."""
     chosen = mode(asked)
     if chosen == "disabled":
         return None
-    from pytorch_lightning.loggers import WandbLogger
-
-    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
-        os.environ.setdefault(name, str(record.folder.absolute()))
-    for name, value in ({"WANDB_SILENT": "true"} | PATIENCE).items():
+    client = str((record.folder.parent / CLIENT).absolute())
+    for name, value in {
+        "WANDB_CACHE_DIR": client,
+        "WANDB_DATA_DIR": client,
+        "WANDB_SILENT": "true",
+        **PATIENCE,
+    }.items():
         os.environ.setdefault(name, value)
     os.environ["WANDB_MODE"] = chosen  # wandb refuses a variable that is set to nothing
-    mirror = WandbLogger(experiment=_open(record))
-    last = mirror.experiment.summary.get("step", -1)
-    for row in record.history():
-        if row["step"] > last:
-            mirror.log_metrics(row)
-    return mirror
+    return Mirror(record)
 
 
-def finish(mirror: WandbLogger | None, summary: Row) -> None:
-    """Close a run that is complete."""
-    if mirror is not None:
-        mirror.experiment.summary.update(summary)
-        _close(mirror, 0)
-
-
-def preempt(mirror: WandbLogger | None, status: int) -> None:
-    """Close a run that was stopped by a signal and will go on: W&B hands it out again."""
-    if mirror is not None:
-        mirror.experiment.mark_preempting()
-        _close(mirror, status)
-
-
-def _close(mirror: WandbLogger, status: int) -> None:
+def _close(run: Run, status: int) -> None:
     """Wait for the last rows to arrive, but not for ever."""
-    run = mirror.experiment
     try:
         run.finish(exit_code=status)
     except TimeoutError:
-        print(f"study: W&B lacks the end of {run.name}; later: wandb sync {Path(run.dir).parent}", file=sys.stderr)
+        command = f"wandb sync --include-online {Path(run.dir).parent}"
+        _say(f"W&B lacks the end of {run.name}; later: {command} (and --id=NEW where it was deleted there)")
+
+
+def _say(what: str) -> None:
+    print(f"study: {what}", file=sys.stderr)
+
+
+def _end_client() -> None:
+    """End what the client left running, or it holds on to the run that failed."""
+    import wandb
+
+    with suppress(Exception):
+        wandb.teardown()
 
 
 def exhibits(spec: Spec) -> list[str]:
@@ -128,40 +176,37 @@ def _open(record: Record) -> Run:
     import wandb
 
     spec, begun = record.spec, record.provenance()
+    if os.environ.get("WANDB_RUN_ID", begun["wandb_id"]) != begun["wandb_id"]:
+        for name in AGENTS_OWN:  # another agent began this cell: it goes on in the run in which it was begun
+            os.environ.pop(name, None)
     arguments = {
         "project": os.environ.get("WANDB_PROJECT", PROJECT),
+        "dir": record.folder.parent,
         "id": begun["wandb_id"],
         "resume": "allow",
         "name": spec.name,
         "group": spec.group,
         "job_type": "train",
         "tags": exhibits(spec),
-        "config": {**spec.factors, **{key: begun.get(key) for key in COVARIATES}},
+        "config": spec.factors | covariates(begun),
     }
     try:
         run = wandb.init(**arguments)
     except Exception as error:
+        _end_client()
         why = str(error).split("\n")[0]
-        print(
-            f"study: W&B cannot be reached ({why}); {spec.name} is trained all the same and logged offline. "
-            f"Later: wandb sync {record.folder}/wandb/offline-run-*",
-            file=sys.stderr,
+        if "deleted" in why:
+            record.note(wandb_id=secrets.token_hex(4))
+            _say(f"{spec.name} was deleted in W&B and goes on there as run {record.provenance()['wandb_id']}")
+            return _open(record)
+        _say(
+            f"W&B cannot be reached ({why}); {spec.name} is trained all the same and logged offline; "
+            f"later: wandb sync {record.folder.parent / CLIENT}/offline-run-*-{begun['wandb_id']}"
         )
         os.environ["WANDB_MODE"] = "offline"
-        wandb.teardown()  # or the client holds on to the run that it could not open
         run = wandb.init(mode="offline", **{key: value for key, value in arguments.items() if key != "resume"})
+    if run.url:
+        record.note(url=run.url)
     run.define_metric("step", hidden=True)
     run.define_metric("*", step_metric="step")
     return run
-
-
-def _has_account() -> bool:
-    """Whether an API key is configured, as wandb itself looks for one; asks no server."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
-    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    try:
-        return bool(host and netrc.netrc(path).authenticators(host))
-    except (OSError, netrc.NetrcParseError):
-        return False

@@ -23,6 +23,7 @@ from study.machine import (
     die_with_parent,
     has_cuda,
     is_first_rank,
+    is_launched,
     now,
     peak_memory_mb,
     provenance,
@@ -38,13 +39,13 @@ def train(spec: Spec, machine: Machine) -> int:
     Raises:
         InputError: something that the user can mend, before anything is trained.
     """
+    if is_launched() or not is_first_rank():
+        die_with_parent()
     record = Record(machine.runs, spec)
     check_devices(machine.devices)
     cell = Cell(spec, data.load(spec.dataset, machine.data))
     if is_first_rank():
         record.open(provenance(spec, machine, cell.arrays.fingerprint) | {"wandb_id": tracking.new_id()})
-    else:
-        die_with_parent()
     try:
         check_disk(record.folder, cell.parameter_count)
         return _fit(cell, record, machine)
@@ -54,20 +55,22 @@ def train(spec: Spec, machine: Machine) -> int:
 
 def _fit(cell: Cell, record: Record, machine: Machine) -> int:
     """Run the trainer to the end of the recipe or to a signal."""
-    mirror = tracking.logger(record, machine.wandb) if is_first_rank() else None
+    mirror = tracking.mirror(record, machine.wandb) if is_first_rank() else None
     trainer = build_trainer(record, machine, mirror)
     try:
         trainer.fit(cell, ckpt_path=record.checkpoint if record.checkpoint.exists() else None, weights_only=True)
     except Interrupted as stop:
         if trainer.is_global_zero:
             print(f"{cell.spec.name}: {stop}; the same command goes on from step {cell.step}", file=sys.stderr)
-        tracking.preempt(mirror, stop.status)
+        if mirror:
+            mirror.preempt(stop.status)
         return stop.status
     if trainer.is_global_zero:
         summary = summarise(cell, record, trainer)
-        record.finish(summary, responses(cell))
+        record.finish(summary, figures(cell))
         print(f"{cell.spec.name}: {describe(summary)}")
-        tracking.finish(mirror, summary)
+        if mirror:
+            mirror.finish()
     return 0
 
 
@@ -114,11 +117,15 @@ def summarise(cell: Cell, record: Record, trainer: pl.Trainer) -> Row:
     }
 
 
-def responses(cell: Cell) -> Row:
-    """Fig. 7's measurement, on test images in evaluation mode."""
+def figures(cell: Cell) -> dict[str, Row]:
+    """Fig. 7's measurement, on test images in evaluation mode, and the last evaluation's confusion matrix."""
     images = data.Images(cell.arrays, cell.recipe, cell.device).test_batch(0, RESPONSE_IMAGES)[0]
     stds = layer_responses(cell.net.eval(), images)
-    return {"images": len(images), "split": "test", "mode": "eval", "layers": list(stds), "std": list(stds.values())}
+    measured = {"images": len(images), "split": "test", "mode": "eval"}
+    return {
+        "responses": measured | {"layers": list(stds), "std": list(stds.values())},
+        "confusion": {"classes": list(cell.arrays.classes), "counts": cell.confusion.tolist()},
+    }
 
 
 def weights_sha256(net: nn.Module) -> str:

@@ -20,7 +20,10 @@ ALLOWED = {
     "study.callbacks": {"study.module", "study.store"},
     "study.sweep": {"study.spec", "study.recipes", "study.store"},
     "study.machine": {"study.spec", "study.recipes", "study.store"},
-    "study.tracking": {"study.spec", "study.recipes", "study.store"},
+    "study.account": {"study.spec"},
+    "study.figures": {"study.spec", "study.store"},
+    "study.tracking": {"study.spec", "study.recipes", "study.store", "study.account", "study.figures"},
+    "study.launch": {"study.spec", "study.store", "study.account", "study.sweep"},
     "study.train": {"study", "study.spec", "study.store", "study.machine", "study.module", "study.callbacks"},
     "study.__main__": {
         *("study", "study.spec", "study.recipes", "study.store", "study.data", "study.machine", "study.train"),
@@ -29,6 +32,8 @@ ALLOWED = {
     "reports.paper": set(),
     "reports.stats": set(),
     "reports.snapshot": {"study.spec", "study.recipes", "study.store"},
+    "reports.remote": {"study.account", "study.spec", "study.store"},
+    "reports.gather": {"reports.snapshot", "reports.remote", "study.store"},
     "claims.kinds": {"reports", "study.spec", "study.recipes"},
     "claims.cifar": {"reports", "reports.claims.kinds"},
     "claims.imagenet": {"reports", "reports.claims.kinds"},
@@ -43,7 +48,7 @@ ALLOWED = {
         *("reports", "reports.claims", "reports.claims.kinds", "reports.curves", "reports.snapshot", "reports.tables"),
         "study.spec",
     },
-    "reports.__main__": {"reports", "study.spec", "study.__main__"},
+    "reports.__main__": {"reports", "reports.gather", "study.spec", "study.__main__"},
 }  # fmt: skip
 
 
@@ -74,6 +79,7 @@ def test_imports_go_one_way(path: Path) -> None:
     [
         ("study.__main__", ("torch", "pandas", "wandb")),
         ("study.sweep", ("torch", "pandas", "wandb")),
+        ("study.launch", ("torch", "pandas", "wandb")),
         ("study.train", ("wandb",)),
         ("reports.__main__", ("torch", "wandb")),
         ("reports.render", ("torch", "pytorch_lightning", "wandb")),

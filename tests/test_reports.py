@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT, run
 
 from reports import paper, render, snapshot
+from reports.gather import gather
 from study.recipes import recipe_for
 from study.spec import Spec
 from study.store import Record
@@ -47,7 +48,7 @@ def write_run(runs: Path, spec: Spec, train: float, test: float, **summary: obje
         record.append(row)
     record.finish(
         {**row, "parameters": 269_434, "weights_sha256": digest(spec.name), **summary},
-        {"layers": ["stem.bn"], "std": [1.0]},
+        {"responses": {"layers": ["stem.bn"], "std": [1.0]}},
     )
     record.close()
     return record
@@ -91,7 +92,7 @@ def test_gather_and_build_from_the_snapshot_alone_and_twice_the_same(runs: Path,
 
 
 def test_a_snapshot_is_read_as_it_was_gathered(runs: Path, tmp_path: Path) -> None:
-    gathered = snapshot.gather(runs)
+    gathered = gather(runs)
     snapshot.write(gathered, tmp_path / "out")
     read = snapshot.read(tmp_path / "out")
     for name in ("runs", "history", "responses"):
@@ -102,7 +103,7 @@ def test_a_snapshot_is_read_as_it_was_gathered(runs: Path, tmp_path: Path) -> No
 
 
 def test_the_training_error_is_a_mean_over_the_last_tenths(runs: Path) -> None:
-    gathered = snapshot.gather(runs)
+    gathered = gather(runs)
     row = gathered.results.set_index("run").loc["digits-56-none-paper-s0"]
     steps = [s for s in recipe_for(Spec("digits", 56, "none")).evaluation_steps if s > round(336 * 54 / 64)]
     assert len(steps) == 10
@@ -122,7 +123,7 @@ def test_a_run_that_does_not_count_is_listed_with_its_reason(runs: Path) -> None
     write_run(runs, Spec("digits", 56, "A", "paper", 7), 1.0, 2.0, weights_sha256=digest("digits-56-A-paper-s0"))
     shutil.copytree(runs / "digits-20-A-paper-s0", runs / "digits-20-A-paper-s0 (copy)")
     (runs / "<script>alert(1)</script>").mkdir(parents=True)
-    gathered = snapshot.gather(runs)
+    gathered = gather(runs)
     reasons = dict(zip(gathered.excluded["run"], gathered.excluded["reason"], strict=True))
     assert len(gathered.counting) == 8 and len(reasons) == 8
     assert reasons["digits-32-A-paper-s0"] == "diverged: its loss is not a number at step 336"

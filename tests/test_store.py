@@ -23,14 +23,15 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert record.state() == "running"
     for step in (5, 10):
         assert record.append(row(step))
-    record.finish({"step": 10, "test/top1_error": 10.0}, {"layers": ["stem.bn"], "std": [1.0]})
+    record.finish({"step": 10, "test/top1_error": 10.0}, {"responses": {"layers": ["stem.bn"], "std": [1.0]}})
     record.close()
     (run,), unreadable = read_runs(tmp_path)
     assert not unreadable
     assert (run.spec, run.state, run.history) == (SPEC, "finished", [row(5), row(10)])
     assert run.summary == {"step": 10, "test/top1_error": 10.0}
     assert run.responses == {"layers": ["stem.bn"], "std": [1.0]}
-    assert run.provenance == {**BEGUN, "resumed": []}
+    assert record.provenance() == {**BEGUN, "resumed": []}
+    assert run.covariates["commit"] == "c" and run.covariates["torch"] is None
     assert json.loads((tmp_path / SPEC.name / "spec.json").read_text()) == SPEC.factors
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from conftest import ROOT, run, wait_for
 
+from reports import paper
 from study import sweep
 from study.__main__ import parser, spell
 from study.spec import InputError, Spec
@@ -46,6 +47,19 @@ def test_every_sweep_file_is_sound(path: Path) -> None:
     for spec in cells:
         options = parser().parse_args(spell(["train", *(f"--{k}={v}" for k, v in spec.factors.items())]))
         assert Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed) == spec
+
+
+def test_the_sweeps_hold_every_cell_that_the_exhibits_need_and_none_twice() -> None:
+    cells = [cell for path in sorted((ROOT / "sweeps").glob("*.yaml")) for cell in sweep.cells(path)]
+    assert len(cells) == len(set(cells))
+    tables = {Spec("cifar10", result.depth, result.shortcut) for result in paper.CIFAR10}
+    tables |= {Spec("imagenet", result.depth, result.shortcut) for result in paper.IMAGENET}
+    five_runs = {Spec("cifar10", 110, "A", "paper", seed) for seed in range(5)}  # Table 6
+    only_said = {Spec("cifar10", 110, "none"), Spec("imagenet", 50, "none"), Spec("imagenet", 101, "none")}
+    needed = tables | five_runs | only_said
+    assert {cell for cell in cells if cell.recipe == "paper" and cell.dataset != "digits"} == needed
+    variants = {cell.recipe for cell in cells} - {"paper"}
+    assert variants == {"mini", "long", "nowarmup", "paper45k"}
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import run, wait_for
-from wandb_server import Faults, Server
+from conftest import Start, run, wait_for
+from wandb_server import Cloud, Faults, Server
 
 from study.spec import Spec
-from study.store import Record
+from study.store import COVARIATES, FIGURES, Record
 
 SPEC = Spec("digits", 8, "none", "paper", 1)
-CELL = ("--dataset=digits", "--depth=8", "--shortcut=none", "--seed=1")
-Start = Callable[..., subprocess.Popen[str]]
+CELL = ("--dataset=digits", "--depth=8", "--shortcut=none", "--seed=1", "--wandb=online")
 
 
 @pytest.fixture
@@ -31,87 +32,96 @@ def server() -> Iterator[Server]:
 
 def isolated(server: Server, folder: Path) -> dict[str, str]:
     """The client's variables, with nothing read from or written to this user's own settings."""
-    own = {name: str(folder) for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR")}
-    return server.environment | own | {"NETRC": "/nowhere"}
+    return server.environment | {"WANDB_CONFIG_DIR": str(folder / "config"), "NETRC": "/nowhere"}
 
 
 def train(runs: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run("study", "train", *CELL, f"--runs={runs}", "--wandb=online", **environment)
+    return run("study", "train", *CELL, f"--runs={runs}", **environment)
 
 
-def logged(server: Server) -> list[dict[str, Any]]:
-    """The one run's rows as the server has them, without W&B's own keys."""
-    (only,) = server.runs.values()
-    return [{k: v for k, v in row.items() if not k.startswith("_")} for row in only.rows]
+def assert_mirrored(cloud: Cloud, record: Record, state: str = "finished") -> None:
+    """The one run that W&B has is the record: its rows in order, its summary, its figures, what it is called."""
+    (only,) = cloud.runs.values()
+    own = [{k: v for k, v in row.items() if not k.startswith("_")} for row in only.rows]
+    assert [row for row in own if "test/wrong" in row] == record.history() and len(record.history()) == 64
+    assert only.state == state and only.id == record.provenance()["wandb_id"]
+    summary = {k: v for k, v in json.loads(only.summary).items() if not k.startswith("_")}
+    assert {k: v for k, v in summary.items() if k not in FIGURES} == record.summary() and set(FIGURES) <= set(summary)
+    for name in FIGURES:
+        assert json.loads(only.files[f"{name}.json"]) == record.figure(name) is not None
+    pictures = {name.split("/")[-1].split("_")[0]: only.files[name] for name in only.files if name.endswith(".png")}
+    assert set(pictures) == set(FIGURES) and all(png.startswith(b"\x89PNG") for png in pictures.values())
+    assert only.fields["displayName"] == SPEC.name and only.fields["groupName"] == SPEC.group
+    assert only.fields["jobType"] == "train" and only.fields["tags"] == ["scaled down"]
+    assert set(only.config) == set(SPEC.factors) | set(COVARIATES)
+    assert {key: only.config[key] for key in SPEC.factors} == SPEC.factors
+    assert not any(name.endswith(".ckpt") for name in only.files), "no model is uploaded"
+
+
+def sync(output: str, *more: str, **environment: str) -> None:
+    """Do what the warning says."""
+    (said,) = re.findall(r"later: (wandb sync [^(\n]*)", output)
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    words = ["bash", "-c", " ".join([said, *more])]
+    done = subprocess.run(words, env=os.environ | environment | path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_online_run_is_the_record(server: Server, tmp_path: Path) -> None:
     done = train(tmp_path, **isolated(server, tmp_path))
     assert done.returncode == 0, done.stderr
-    record, (only,) = Record(tmp_path, SPEC), server.runs.values()
-    assert logged(server) == record.history()
-    assert only.exit_code == 0 and only.id == record.provenance()["wandb_id"]
-    assert {k: v for k, v in json.loads(only.summary).items() if not k.startswith("_")} == record.summary()
-    assert only.fields["displayName"] == SPEC.name and only.fields["groupName"] == SPEC.group
-    assert only.fields["jobType"] == "train" and only.fields["tags"] == ["scaled down"]
-    covariates = {
-        "commit",
-        "dirty",
-        "device",
-        "world_size",
-        "per_device_batch",
-        "precision",
-        "threads",
-        "data_fingerprint",
-    }
-    assert set(only.config) == set(SPEC.factors) | covariates
-    assert {key: only.config[key] for key in SPEC.factors} == SPEC.factors
-    assert not any(name.endswith(".ckpt") for name in only.files), "no model is uploaded"
+    assert_mirrored(server.cloud, record := Record(tmp_path, SPEC))
+    assert (
+        record.provenance()["url"]
+        == f"{server.cloud.address}/loopback/resnet-study/runs/{next(iter(server.cloud.runs))}"
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {SPEC.name, "wandb"}, "all it wrote lies under the runs folder"
 
 
 def test_a_stopped_run_goes_on_as_the_same_run(server: Server, tmp_path: Path, start: Start) -> None:
     """SIGTERM, then SIGKILL, then to the end: one run there, with one continuous history."""
     record, environment = Record(tmp_path, SPEC), isolated(server, tmp_path)
-    arguments = ("study", "train", *CELL, f"--runs={tmp_path}", "--wandb=online")
+    arguments = ("study", "train", *CELL, f"--runs={tmp_path}")
     process = start(*arguments, **environment)
     wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
     process.terminate()
     assert process.communicate(timeout=90) and process.returncode == 143
-    (only,) = server.runs.values()
+    (only,) = server.cloud.runs.values()
     assert only.preempting and only.exit_code == 143
     process = start(*arguments, **environment)
     wait_for(lambda: len(record.history()) >= 30 or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert train(tmp_path, **environment).returncode == 0
-    assert logged(server) == record.history() and len(record.history()) == 64
-    assert only.exit_code == 0
+    assert_mirrored(server.cloud, record)
 
 
-@pytest.mark.parametrize("status", [500, 429, 0], ids=["500s", "429s", "dropped connections"])
-def test_requests_that_fail_now_and_then_lose_nothing(server: Server, tmp_path: Path, status: int) -> None:
-    server.faults = Faults(status, every=4)
+def test_requests_that_fail_now_and_then_lose_nothing(server: Server, tmp_path: Path) -> None:
+    """Errors, refusals and dropped connections in turn, and every answer late."""
+    server.faults = Faults((500, 429, 0), every=4, delay=0.1)
     done = train(tmp_path, **isolated(server, tmp_path))
     assert done.returncode == 0, done.stderr
-    assert logged(server) == Record(tmp_path, SPEC).history()
+    assert_mirrored(server.cloud, Record(tmp_path, SPEC))
+    assert server.requests >= 12, "each fault was met"
 
 
-def test_a_server_that_is_not_there_costs_one_warning(server: Server, tmp_path: Path) -> None:
-    server.close()
-    done = train(tmp_path, **isolated(server, tmp_path), WANDB_INIT_TIMEOUT="3")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("study: W&B cannot be reached") == 1 and "wandb sync" in done.stderr
-    record = Record(tmp_path, SPEC)
-    assert record.state() == "finished" and len(record.history()) == 64
-    assert list(record.folder.glob("wandb/offline-run-*/*.wandb"))
-
-
-def test_a_server_that_never_answers_costs_one_warning(server: Server, tmp_path: Path) -> None:
-    server.faults = Faults(-1, every=1)
-    done = train(tmp_path, **isolated(server, tmp_path), WANDB_INIT_TIMEOUT="3")
+@pytest.mark.parametrize("mute", [False, True], ids=["not there", "never answers"])
+def test_a_server_that_cannot_be_reached_costs_one_warning(server: Server, tmp_path: Path, mute: bool) -> None:
+    """And doing what it says, once the server is back, gives the run that an online one would have been."""
+    server.faults = Faults((-1,), every=1)
+    if not mute:
+        server.close()
+    environment = isolated(server, tmp_path) | {"WANDB_INIT_TIMEOUT": "3"}
+    done = train(tmp_path, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("study: W&B cannot be reached") == 1
-    assert Record(tmp_path, SPEC).state() == "finished"
+    record = Record(tmp_path, SPEC)
+    assert record.state() == "finished" and len(record.history()) == 64 and not server.cloud.runs
+    server.faults = Faults()
+    if not mute:
+        server = server.back()
+    sync(done.stderr, **environment)
+    assert_mirrored(server.cloud, record)
 
 
 def test_a_server_that_goes_away_in_mid_run_does_not_hold_the_run_up(
@@ -119,11 +129,62 @@ def test_a_server_that_goes_away_in_mid_run_does_not_hold_the_run_up(
 ) -> None:
     record = Record(tmp_path, SPEC)
     environment = isolated(server, tmp_path) | {"WANDB_FINISH_TIMEOUT": "5"}
-    process = start("study", "train", *CELL, f"--runs={tmp_path}", "--wandb=online", **environment)
+    process = start("study", "train", *CELL, f"--runs={tmp_path}", **environment)
     wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
     server.close()
     output = process.communicate(timeout=90)[0]
     assert process.returncode == 0, output
-    assert record.state() == "finished" and len(record.history()) == 64
     assert output.count(f"study: W&B lacks the end of {SPEC.name}; later: wandb sync") == 1
-    assert list(record.folder.glob("wandb/run-*/*.wandb")), "what W&B lacks is on disk"
+    back = server.back()
+    sync(output, **environment)
+    assert_mirrored(back.cloud, record)
+    back.close()
+
+
+def test_a_run_deleted_in_mid_run_is_trained_to_its_end(server: Server, tmp_path: Path, start: Start) -> None:
+    record = Record(tmp_path, SPEC)
+    environment = isolated(server, tmp_path) | {"WANDB_FINISH_TIMEOUT": "5"}
+    process = start("study", "train", *CELL, f"--runs={tmp_path}", **environment)
+    wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
+    (only,) = server.cloud.runs.values()
+    server.cloud.delete(only)
+    output = process.communicate(timeout=90)[0]
+    assert process.returncode == 0, output
+    sync(output, f"--id={only.id}again", **environment)
+    record.note(wandb_id=f"{only.id}again")
+    assert_mirrored(server.cloud, record)
+
+
+def test_a_run_deleted_while_it_was_stopped_goes_on_as_a_new_one(server: Server, tmp_path: Path, start: Start) -> None:
+    record, environment = Record(tmp_path, SPEC), isolated(server, tmp_path) | {"WANDB_INIT_TIMEOUT": "5"}
+    process = start("study", "train", *CELL, f"--runs={tmp_path}", **environment)
+    wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
+    process.terminate()
+    assert process.communicate(timeout=90) and process.returncode == 143
+    (only,) = server.cloud.runs.values()
+    server.cloud.delete(only)
+    done = train(tmp_path, **environment)
+    assert done.returncode == 0 and f"{SPEC.name} was deleted in W&B and goes on there as run" in done.stderr
+    assert record.provenance()["wandb_id"] != only.id
+    assert_mirrored(server.cloud, record)
+
+
+def test_a_client_that_dies_is_begun_anew(server: Server, tmp_path: Path, start: Start) -> None:
+    """wandb's own service process, killed as for want of memory: nothing is lost, here or there."""
+    record = Record(tmp_path, SPEC)
+    process = start("study", "train", *CELL, f"--runs={tmp_path}", **isolated(server, tmp_path))
+    wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
+    for service in children(process.pid, "wandb-core"):
+        os.kill(service, signal.SIGKILL)
+    output = process.communicate(timeout=90)[0]
+    assert process.returncode == 0, output
+    assert output.count(f"study: W&B's client failed in {SPEC.name}") == 1
+    assert_mirrored(server.cloud, record)
+
+
+def children(parent: int, name: str) -> list[int]:
+    """The processes of that name which a process started."""
+    status = [path.read_text().split() for path in Path("/proc").glob("[0-9]*/stat")]
+    found = [int(fields[0]) for fields in status if fields[1] == f"({name})" and fields[3] == str(parent)]
+    assert found, f"process {parent} has no {name}"
+    return found

@@ -29,7 +29,7 @@ def test_a_run_leaves_its_whole_record(undisturbed: Record) -> None:
     files = {str(path.relative_to(undisturbed.folder)) for path in undisturbed.folder.rglob("*") if path.is_file()}
     assert files == {
         *(".lock", "spec.json", "provenance.json", "metrics.jsonl", "checkpoints/last.ckpt"),
-        *("summary.json", "responses.json"),
+        *("summary.json", "responses.json", "confusion.json"),
     }
     assert [r["step"] for r in undisturbed.history()] == list(recipe_for(SPEC).evaluation_steps)
     begun, summary = undisturbed.provenance(), undisturbed.summary()
@@ -38,6 +38,15 @@ def test_a_run_leaves_its_whole_record(undisturbed: Record) -> None:
     assert begun["versions"]["torch"] and begun["device"].startswith("CPU") and begun["argv"][0] == "train"
     assert summary["test/seen"] == 360 and summary["step"] == 336 and summary["parameters"] == 75_290 - 288
     assert summary["test/top1_error"] == 100 * summary["test/wrong"] / 360
+
+
+def test_the_confusion_matrix_has_each_test_image_once(undisturbed: Record, two_ranks: Record) -> None:
+    for record in (undisturbed, two_ranks):
+        confusion, summary = record.figure("confusion"), record.summary()
+        assert confusion is not None and summary is not None and confusion["classes"] == list("0123456789")
+        counts = torch.tensor(confusion["counts"])
+        assert counts.sum(1).tolist() == np.bincount(load("digits", Path()).test_labels).tolist()
+        assert counts.sum() - counts.trace() == summary["test/wrong"]
 
 
 def test_a_finished_cell_is_done_at_once(undisturbed: Record) -> None:
@@ -81,10 +90,11 @@ def test_two_ranks_train_the_same_batches_and_count_each_test_image_once(
 
 
 def test_without_an_account_one_offline_run_is_left_by_rank_0(two_ranks: Record) -> None:
-    (run_file,) = two_ranks.folder.glob("wandb/offline-run-*/run-*.wandb")
+    (run_file,) = two_ranks.folder.parent.glob("wandb/offline-run-*/run-*.wandb")
     leet = [Path(sys.executable).parent / "wandb", "leet", "inspect", "--json", run_file]
     lines = subprocess.run(leet, capture_output=True, text=True, check=True).stdout.splitlines()
     rows = [record["history"]["item"] for record in map(json.loads, lines) if record["type"] == "history"]
+    rows = [row for row in rows if "test/wrong" in row]  # one more row holds the final figures
     assert [row["step"] for row in rows] == [row["step"] for row in two_ranks.history()]
     assert [row["test/loss"] for row in rows] == [row["test/loss"] for row in two_ranks.history()]
 

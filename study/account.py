@@ -1,0 +1,47 @@
+"""Whether W&B can be used here, found out without asking it; standard library only."""
+
+from __future__ import annotations
+
+import importlib.util
+import netrc
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from study.spec import InputError
+
+PROJECT = "resnet-study"  # where WANDB_PROJECT names no other
+
+
+def mode(asked: str) -> str:
+    """What ``--wandb`` comes to here: online, offline or disabled.
+
+    ``auto`` is what WANDB_MODE says, else online where an API key is configured, else offline.
+
+    Raises:
+        InputError: W&B is asked for but not installed.
+    """
+    preset = os.environ.get("WANDB_MODE", "")
+    if asked == "auto" and preset in ("online", "offline", "disabled"):
+        asked = preset
+    if asked == "disabled":
+        return asked
+    if importlib.util.find_spec("wandb") is None:
+        if asked != "auto":
+            raise InputError(f"--wandb={asked} needs wandb; run: pip install wandb, or give --wandb=disabled")
+        return "disabled"
+    if asked != "auto":
+        return asked
+    return "online" if has_account() else "offline"
+
+
+def has_account() -> bool:
+    """Whether an API key is configured, as wandb itself looks for one; asks no server."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    try:
+        return bool(host and netrc.netrc(path).authenticators(host))
+    except (OSError, netrc.NetrcParseError):
+        return False

@@ -1,0 +1,13 @@
+"""A loopback W&B server: the part of W&B's HTTP API that the real client needs, with faults on demand.
+
+The real client, agent, Api and wandb-workspaces are the judges; nothing of them is patched.
+
+    cloud.py    what the server holds: runs, sweeps, agents, views
+    graphql.py  what it answers to a query
+    http.py     the socket, uploads, the file stream, and what goes wrong
+"""
+
+from wandb_server.cloud import ENTITY, Cloud, Run, Sweep
+from wandb_server.http import Faults, Server
+
+__all__ = ["ENTITY", "Cloud", "Faults", "Run", "Server", "Sweep"]
