@@ -1,7 +1,8 @@
-"""The command line: ``python -m reports gather | build``. Needs no torch."""
+"""The command line: ``python -m reports gather | build | publish``. Needs no torch."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -25,38 +26,52 @@ def parser() -> Parser:
         "--check", action="store_true", help="write nothing; fail where the report is not the snapshot's"
     )
     build.add_argument("--readme", type=Path, help="also write the first table and figure between this file's marks")
+    publish = verbs.add_parser("publish", help="post the report and a workspace of live panels to W&B")
+    publish.add_argument("--out", type=Path, required=True, help="where the report lies")
+    publish.add_argument("--wandb", metavar="ENTITY/PROJECT", required=True, help="where the runs are")
     return top
 
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
     options = parser().parse_args(spell(arguments))
+    return {"gather": _gather, "build": _build, "publish": _publish}[options.verb](options)
+
+
+def _gather(options: argparse.Namespace) -> int:
     from reports import snapshot
+    from reports.gather import gather
 
-    if options.verb == "gather":
-        from reports.gather import gather
+    runs = options.runs or (None if options.wandb else Path(os.environ.get("STUDY_RUNS", "runs")))
+    gathered = gather(runs, options.wandb)
+    snapshot.write(gathered, options.out)
+    print(f"{len(gathered.counting)} of {len(gathered.runs)} runs count; the snapshot lies in {options.out}")
+    for row in gathered.excluded.to_dict("records"):
+        print(f"  {row['run']} does not count: {row['reason']}")
+    return 0
 
-        runs = options.runs or (None if options.wandb else Path(os.environ.get("STUDY_RUNS", "runs")))
-        gathered = gather(runs, options.wandb)
-        snapshot.write(gathered, options.out)
-        print(f"{len(gathered.counting)} of {len(gathered.runs)} runs count; the snapshot lies in {options.out}")
-        for row in gathered.excluded.to_dict("records"):
-            print(f"  {row['run']} does not count: {row['reason']}")
-        return 0
-    from reports import render
 
-    gathered = snapshot.read(options.out)
+def _build(options: argparse.Namespace) -> int:
+    from reports import render, snapshot
+
+    out, gathered = options.out, snapshot.read(options.out)
     if options.check:
-        stale = render.check(gathered, options.out)
+        stale = render.check(gathered, out)
         for name in stale:
-            print(
-                f"{options.out / name} is not what its snapshot gives; run: python -m reports build --out={options.out}"
-            )
+            print(f"{out / name} is not what its snapshot gives; run: python -m reports build --out={out}")
         return 1 if stale else 0
-    files = render.build(gathered, options.out)
-    print(f"{len(files)} files written; read {options.out / 'report.html'} or {options.out / 'REPORT.md'}")
+    files = render.build(gathered, out)
+    print(f"{len(files)} files written; read {out / 'report.html'} or {out / 'REPORT.md'}")
     if options.readme:
-        render.headline(gathered, options.out, options.readme)
+        render.headline(gathered, out, options.readme)
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from reports.publish import publish
+
+    for kind, address in publish(options.out, options.wandb).items():
+        print(f"{kind}: {address}")
     return 0
 
 

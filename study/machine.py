@@ -28,13 +28,31 @@ DRIVER = Path("/proc/driver/nvidia/version")
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a cell runs: nothing here changes what it means (rule 3)."""
+    """Where a cell runs: nothing here changes what it means (rule 3).
+
+    `devices` are those of one node; under torchrun it says itself how many it started, and on how many nodes.
+    """
 
     devices: int = 1
     precision: str = "32"
     runs: Path = Path("runs")
     data: Path = Path("data")
     wandb: str = "auto"
+
+    @property
+    def devices_here(self) -> int:
+        """Processes of the run on this node."""
+        return int(os.environ["LOCAL_WORLD_SIZE"]) if is_under_torchrun() else self.devices
+
+    @property
+    def world_size(self) -> int:
+        """Processes of the run on all nodes."""
+        return int(os.environ["WORLD_SIZE"]) if is_under_torchrun() else self.devices
+
+
+def is_under_torchrun() -> bool:
+    """Whether torchrun started this process, and not we ourselves."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def is_launched() -> bool:
@@ -93,8 +111,8 @@ def provenance(spec: Spec, machine: Machine, fingerprint: str) -> Row:
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
         "device": torch.cuda.get_device_name() if has_cuda() else _processor(),
         "threads": torch.get_num_threads(),
-        "world_size": machine.devices,
-        "per_device_batch": per_device_batch(recipe, machine.devices),
+        "world_size": machine.world_size,
+        "per_device_batch": per_device_batch(recipe, machine.world_size),
         "precision": machine.precision,
         "recipe": asdict(recipe) | {"drops": list(recipe.drops)},
         "data_fingerprint": fingerprint,

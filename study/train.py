@@ -9,7 +9,6 @@ import warnings
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
@@ -24,6 +23,7 @@ from study.machine import (
     has_cuda,
     is_first_rank,
     is_launched,
+    is_under_torchrun,
     now,
     peak_memory_mb,
     provenance,
@@ -42,7 +42,7 @@ def train(spec: Spec, machine: Machine) -> int:
     if is_launched() or not is_first_rank():
         die_with_parent()
     record = Record(machine.runs, spec)
-    check_devices(machine.devices)
+    check_devices(machine.devices_here)
     cell = Cell(spec, data.load(spec.dataset, machine.data))
     if is_first_rank():
         record.open(provenance(spec, machine, cell.arrays.fingerprint) | {"wandb_id": tracking.new_id()})
@@ -79,11 +79,12 @@ def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl
     cuda = has_cuda()
     ddp = DDPStrategy(process_group_backend="nccl" if cuda else "gloo", broadcast_buffers=False)
     # Lightning would take a stray SLURM variable for a job of many tasks, and wait for the others.
-    cluster = None if TorchElasticEnvironment.detect() else LightningEnvironment()
+    cluster = None if is_under_torchrun() else LightningEnvironment()
     return pl.Trainer(
         accelerator="cuda" if cuda else "cpu",
-        devices=machine.devices,
-        strategy=ddp if machine.devices > 1 else "auto",
+        devices=machine.devices_here,
+        num_nodes=machine.world_size // machine.devices_here,
+        strategy=ddp if machine.world_size > 1 else "auto",
         precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
         plugins=cluster,
         logger=logger or False,

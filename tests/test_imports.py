@@ -48,7 +48,8 @@ ALLOWED = {
         *("reports", "reports.claims", "reports.claims.kinds", "reports.curves", "reports.snapshot", "reports.tables"),
         "study.spec",
     },
-    "reports.__main__": {"reports", "reports.gather", "study.spec", "study.__main__"},
+    "reports.publish": {"reports.paper", "study.account", "study.spec", "study.store"},
+    "reports.__main__": {"reports", "reports.gather", "reports.publish", "study.spec", "study.__main__"},
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SPEC, run, train
+from conftest import CELL, SPEC, Start, run, train
 from torch.nn import functional as F
 
 from study import network
@@ -87,6 +88,25 @@ def test_two_ranks_train_the_same_batches_and_count_each_test_image_once(
     assert (begun["world_size"], begun["per_device_batch"]) == (2, 32)
     # Batch norm sees 32 images instead of 64, so the nets differ; the first stretch, on equal batches, hardly does.
     assert two.history()[0]["train/loss"] == pytest.approx(one.history()[0]["train/loss"], rel=0.15)
+
+
+def test_two_nodes_under_torchrun_are_the_two_ranks_of_one_run(two_ranks: Record, tmp_path: Path, start: Start) -> None:
+    """A process on each of two nodes, as SLURM starts them: one record, and the weights of two ranks on one node."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    nodes = [
+        start("torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", f"--node-rank={node}",
+              "--master-addr=127.0.0.1", f"--master-port={port}", "-m", "study", "train", *CELL, f"--runs={tmp_path}")
+        for node in range(2)
+    ]  # fmt: skip
+    for node in nodes:
+        output = node.communicate(timeout=200)[0]
+        assert node.returncode == 0, output
+    record = Record(tmp_path, SPEC)
+    begun = record.provenance()
+    assert (begun["world_size"], begun["per_device_batch"]) == (2, 32)
+    assert (record.summary() or {})["weights_sha256"] == (two_ranks.summary() or {})["weights_sha256"]
 
 
 def test_without_an_account_one_offline_run_is_left_by_rank_0(two_ranks: Record) -> None:

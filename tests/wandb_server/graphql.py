@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 from wandb_server.cloud import ENTITY, Cloud, Json, Run, Sweep
 
+NOW = datetime.now(UTC).isoformat()
 OWNER = {"id": ENTITY, "name": ENTITY}
 VIEWER = {"id": "u", "entity": ENTITY, "username": ENTITY, "name": ENTITY, "email": "", "flags": "{}",
           "teams": {"edges": []}, "apiKeys": {"edges": []}}  # fmt: skip
@@ -41,7 +43,7 @@ def upsert_bucket(cloud: Cloud, given: Json) -> Json:
     known = given["name"] in cloud.runs
     run = cloud.runs.setdefault(given["name"], Run(given["name"], given.get("project") or ""))
     run.fields |= {key: value for key, value in given.items() if value is not None}
-    run.fields.setdefault("createdAt", datetime.now(UTC).isoformat())
+    run.fields.setdefault("createdAt", NOW)
     run.started, run.exit_code = True, None
     project = {"id": "p", "name": run.project, "entity": OWNER}
     bucket = {"id": run.id, "name": run.id, "displayName": run.fields.get("displayName"), "description": "",
@@ -87,7 +89,7 @@ def sweep_with_runs(cloud: Cloud, given: Json) -> Json:
 def _sweep(sweep: Sweep) -> Json:
     edges = [{"node": {"name": run.id, "state": run.state, "config": run.fields.get("config")}} for run in sweep.runs]
     about = {"id": sweep.id, "name": sweep.id, "method": "grid", "state": "RUNNING", "config": sweep.config}
-    return about | {"runs": {"edges": edges}, "createdAt": "", "description": "", "displayName": sweep.id}
+    return about | {"runs": {"edges": edges}, "createdAt": NOW, "description": "", "displayName": sweep.id}
 
 
 def create_agent(cloud: Cloud, given: Json) -> Json:
@@ -160,19 +162,17 @@ def _url(cloud: Cloud, run: str, name: str) -> str:
 
 def _file(url: str, name: str, content: bytes) -> Json:
     about = {"id": name, "name": name, "url": url, "directUrl": url, "sizeBytes": len(content)}
-    return about | {"mimetype": "", "updatedAt": "", "md5": ""}
+    return about | {"mimetype": "", "updatedAt": NOW, "md5": ""}
 
 
 # Saved views: workspaces and reports
 
 
 def upsert_view(cloud: Cloud, given: Json) -> Json:
-    known = given.get("id") or f"view{len(cloud.views)}"
+    known = given.get("id") or base64.b64encode(f"View:{len(cloud.views):04}".encode()).decode()
     inserted = known not in cloud.views
     cloud.views[known] = cloud.views.get(known, {}) | given | {"id": known}
-    view = {key: cloud.views[known].get(key) for key in ("id", "type", "name", "displayName", "description", "spec")}
-    view["project"] = {"id": "p", "name": given["projectName"], "entityName": given["entityName"]}
-    return {"upsertView": {"view": view | {"updatedAt": ""}, "inserted": inserted}}
+    return {"upsertView": {"view": _view(cloud.views[known]), "inserted": inserted}}
 
 
 def views(cloud: Cloud, given: Json) -> Json:
@@ -183,7 +183,20 @@ def views(cloud: Cloud, given: Json) -> Json:
 
 def _view(view: Json) -> Json:
     about = {key: view.get(key) for key in ("id", "type", "name", "displayName", "description", "spec")}
-    return about | {"updatedAt": "", "createdAt": "", "user": {"name": ENTITY, "username": ENTITY}}
+    about["project"] = {"id": "p", "name": view["projectName"], "entityName": view["entityName"]}
+    return about | {"updatedAt": NOW, "createdAt": NOW, "user": {"name": ENTITY, "username": ENTITY}}
+
+
+def view(cloud: Cloud, given: Json) -> Json:
+    return {"view": _view(cloud.views[given["reportId"]])}
+
+
+def projects(cloud: Cloud, given: Json) -> Json:
+    names = {run.project for run in cloud.runs.values()}
+    about = {"entityName": ENTITY, "createdAt": NOW, "isBenchmark": False, "user": None}
+    edges = [{"node": about | {"id": name, "name": name}} for name in sorted(names)]
+    page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+    return {"models": {"pageInfo": page, "edges": edges}}
 
 
 def project(cloud: Cloud, given: Json) -> Json:
@@ -206,5 +219,7 @@ REPLIES: dict[str, Callable[[Cloud, Json], Any]] = {
     "query Run(": run,
     "upsertView(": upsert_view,
     "allViews(": views,
+    "query SpecificReport": view,
+    "query GetProjects": projects,
     "query ProjectInternalId": project,
 }
