@@ -14,7 +14,7 @@ from study.spec import DATASETS, SHORTCUTS, InputError, Spec, check_choice
 from study.store import Record, describe
 
 PRECISIONS = ("32", "bf16")
-SWITCHES = ("--status", "--dry-run", "--check", "--help")  # flags without a value
+SWITCHES = ("--status", "--dry-run", "--check", "--help", "--subset")  # flags without a value
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 
 
@@ -53,8 +53,9 @@ def parser() -> Parser:
     add_place_options(launch)
 
     prepare = verbs.add_parser("prepare", help="fetch or check a data set")
-    prepare.add_argument("dataset", help="cifar10")
+    prepare.add_argument("dataset", help="cifar10 | imagenet")
     prepare.add_argument("--source", type=Path, help="an archive or folder to take instead of downloading")
+    prepare.add_argument("--subset", action="store_true", help="declare that this is not the whole ImageNet")
     add_data_option(prepare)
     return top
 
@@ -170,7 +171,10 @@ def _prepare(options: argparse.Namespace) -> int:
         print("digits come with scikit-learn; there is nothing to prepare")
         return 0
     if options.dataset == "imagenet":
-        raise InputError("imagenet cannot be prepared yet; prepare cifar10")
+        from study.imagenet.prepare import prepare
+
+        print(prepare(options.data, options.source, options.subset))
+        return 0
     from study.data import prepare_cifar10
 
     prepare_cifar10(options.data, options.source)

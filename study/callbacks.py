@@ -22,8 +22,6 @@ from torch import Tensor, nn
 from study.module import Cell
 from study.store import Record
 
-RESPONSE_IMAGES = 1_000  # test images over which the responses of Fig. 7 are measured
-
 
 class Interrupted(Exception):
     """Training was stopped by a signal, after a checkpoint."""

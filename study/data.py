@@ -1,27 +1,81 @@
-"""Images in memory as bytes, and batches that are a pure function of (seed, step).
+"""Data sets: what training needs of one, and those that lie in memory as bytes (ImageNet's files: study/imagenet).
 
-The whole batch of a step is drawn from numpy's counter-based generator, keyed by seed and step, and a rank takes its
-slice of it. So neither the number of ranks nor an interruption changes what is trained on.
+Batches are a pure function of (seed, step), so neither the number of ranks nor an interruption changes what is trained
+on; see study/order.py.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from study.order import Labels, generator, rank_slice, visited
 from study.recipes import Recipe
 from study.spec import InputError
 
 Bytes = NDArray[np.uint8]
-Labels = NDArray[np.int64]  # and other whole numbers
+Reduce = Callable[[Tensor], Tensor]  # sums over ranks
+
+
+class Batches(Protocol):
+    """A data set on a device, as training and evaluation use it.
+
+    Attributes:
+        counts: What was counted of the training files since the last `take_notes`, for the checkpoint.
+    """
+
+    counts: Tensor
+
+    @property
+    def train_size(self) -> int:
+        """How many images are trained on."""
+
+    @property
+    def test_size(self) -> int:
+        """How many images are tested on."""
+
+    def batch(self, seed: int, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
+        """One rank's part of batch `step`: images (B, C, H, W) and labels (B,)."""
+
+    def expect(self, parts: Sequence[tuple[int, int]]) -> None:
+        """Say which ranges of test images come next."""
+
+    def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Test images number start to stop: (B, C, H, W) and labels (B,)."""
+
+    def take_notes(self, reduce: Reduce) -> dict[str, float]:
+        """What the record is to have of the data since the last call."""
+
+
+class DataSet(Protocol):
+    """A data set before it is on a device."""
+
+    @property
+    def fingerprint(self) -> str:
+        """One digest of what it holds."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each output of the network."""
+
+    @property
+    def test_size(self) -> int:
+        """How many images are tested on."""
+
+    @property
+    def evaluation_batch(self) -> int:
+        """How many images are evaluated at a time."""
+
+    def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Batches:
+        """Its batches on one of `devices` of this machine."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +88,16 @@ class Arrays:
     test_labels: Labels
     peak: int
     classes: tuple[str, ...]
+    evaluation_batch: int = 500  # images; larger ones were slower on CPU
+
+    @property
+    def test_size(self) -> int:
+        """How many images are tested on."""
+        return len(self.test_labels)
+
+    def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Images:
+        """Its batches on a device."""
+        return Images(self, recipe, device)
 
     @property
     def fingerprint(self) -> str:
@@ -55,7 +119,7 @@ def load(dataset: str, root: Path) -> Arrays:
         return _digits()
     if dataset == "cifar10":
         return _cifar10(root)
-    raise InputError(f"{dataset} cannot be trained on yet; train cifar10 or digits")
+    raise ValueError(f"{dataset} is not read into memory")
 
 
 def _digits() -> Arrays:
@@ -107,29 +171,16 @@ class Plan(NamedTuple):
 
     def part(self, rank: int, world_size: int) -> Plan:
         """The slice of one rank."""
-        size = len(self.image) // world_size
-        mine = slice(rank * size, (rank + 1) * size)
+        mine = rank_slice(len(self.image), rank, world_size)
         return Plan(self.image[mine], self.top[mine], self.left[mine], self.flip[mine])
 
 
 def plan(recipe: Recipe, images: int, seed: int, step: int) -> Plan:
-    """Batch number `step`: the whole global batch, a pure function of the recipe, the seed and the step.
-
-    Epochs follow each other without a gap: a batch that reaches the end of one takes the rest from the next.
-    """
-    rng = np.random.Generator(np.random.Philox(key=(seed << 64) + step))
-    place = np.arange(step * recipe.batch, (step + 1) * recipe.batch)
-    orders = {epoch: _order(images, seed, epoch) for epoch in {int(place[0] // images), int(place[-1] // images)}}
-    image = np.array([orders[int(p // images)][p % images] for p in place])
+    """Batch number `step`: the whole global batch, a pure function of the recipe, the seed and the step."""
+    rng = generator(seed, step)
     top, left = rng.integers(0, 2 * recipe.pad + 1, size=(2, recipe.batch))
     flip = rng.integers(0, 2, size=recipe.batch).astype(bool) & recipe.flip
-    return Plan(image, top, left, flip)
-
-
-@lru_cache(maxsize=4)
-def _order(images: int, seed: int, epoch: int) -> Labels:
-    """The order in which epoch number `epoch` visits the images."""
-    return np.random.default_rng([seed, epoch]).permutation(images)
+    return Plan(visited(images, recipe.batch, seed, step), top, left, flip)
 
 
 def subset(labels: Labels, count: int | None) -> Labels:
@@ -157,6 +208,7 @@ class Images:
         self.train_labels = torch.from_numpy(arrays.train_labels[keep]).to(device)
         self.test_images = torch.from_numpy(arrays.test_images).to(device)
         self.test_labels = torch.from_numpy(arrays.test_labels).to(device)
+        self.counts = torch.zeros(0, device=device)  # nothing in memory can be broken
 
     @property
     def train_size(self) -> int:
@@ -175,6 +227,13 @@ class Images:
         images = self.crops[image, top, left].float().sub_(self.mean_crops[top, left]).div_(self.peak)
         images = torch.where(flip[:, None, None, None], images.flip(2), images)
         return images.permute(0, 3, 1, 2), self.train_labels[image]
+
+    def expect(self, parts: Sequence[tuple[int, int]]) -> None:
+        """They are there already."""
+
+    def take_notes(self, reduce: Reduce) -> dict[str, float]:
+        """Nothing to say: no file was read and no batch waited for."""
+        return {}
 
     def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Test images number start to stop, the one original view (Sec. 4.2): (B, C, H, W) and labels (B,)."""

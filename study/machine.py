@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import json
 import os
 import platform
 import resource
@@ -114,7 +115,7 @@ def provenance(spec: Spec, machine: Machine, fingerprint: str) -> Row:
         "world_size": machine.world_size,
         "per_device_batch": per_device_batch(recipe, machine.world_size),
         "precision": machine.precision,
-        "recipe": asdict(recipe) | {"drops": list(recipe.drops)},
+        "recipe": json.loads(json.dumps(asdict(recipe))),  # lists for tuples, as it will be read back
         "data_fingerprint": fingerprint,
         "argv": sys.argv[1:],
         "slice": os.environ.get("STUDY_SLICE"),

@@ -6,9 +6,8 @@ path may take many of them in one `training_step`, and because a resumed run sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,12 +17,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from study import network
-from study.data import Arrays, Images
+from study.data import DataSet, Reduce
+from study.order import test_parts
 from study.recipes import WARMUP_WINDOW, learning_rate, per_device_batch, recipe_for
 from study.spec import Spec
 
-EVALUATION_BATCH = 500  # images; larger ones were slower on CPU
-Reduce = Callable[[Tensor], Tensor]
 Ranges = DataLoader[tuple[int, int]]  # what Lightning loops over: (first, stop) pairs of steps or of test images
 
 
@@ -82,16 +80,17 @@ class Cell(pl.LightningModule):
         confusion: Test images of the last evaluation by true class (rows) and predicted class (columns), (C, C).
     """
 
-    def __init__(self, spec: Spec, arrays: Arrays) -> None:
+    def __init__(self, spec: Spec, dataset: DataSet) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.spec, self.recipe, self.arrays = spec, recipe_for(spec), arrays
+        self.spec, self.recipe, self.dataset = spec, recipe_for(spec), dataset
         torch.manual_seed(spec.seed)
         self.net = network.build(spec.dataset, spec.depth, spec.shortcut).to(memory_format=torch.channels_last)
         self.step = 0
         self.warm_until: int | None = None if self.recipe.warmup_error is not None else 0
         self.metrics: dict[str, float] = {}
         self._restored: Mapping[str, Tensor] = {}
+        self._restored_counts = torch.zeros(1)
 
     @property
     def parameter_count(self) -> int:
@@ -108,11 +107,12 @@ class Cell(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Move the images to the device and take up the counts of an interrupted stretch, on rank 0."""
         per_device_batch(self.recipe, self.trainer.world_size)
-        self.images = Images(self.arrays, self.recipe, self.device)
+        self.images = self.dataset.on(self.device, self.recipe, self.trainer.num_devices)
         self.tallies = {name: Tally(self.device) for name in ("train", "warmup", "test")}
         if self.trainer.is_global_zero:
             for name, counts in self._restored.items():
                 self.tallies[name].restore(counts)
+            self.images.counts += self._restored_counts.to(self.device)
 
     # Training
 
@@ -163,28 +163,25 @@ class Cell(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """Give every rank the batch-norm statistics of rank 0, which are the ones that a checkpoint keeps."""
-        classes = len(self.arrays.classes)
+        classes = len(self.dataset.classes)
         self.confusion = torch.zeros(classes, classes, dtype=torch.int64, device=self.device)
         if self.trainer.world_size > 1:
             for statistic in self.net.buffers():
                 torch.distributed.broadcast(statistic, src=0)
 
     def val_dataloader(self) -> Ranges:
-        """This rank's share of the test set as (start, stop) pairs: each image once, none padded (rule 5).
-
-        Every rank gets as many pairs as the others, for they talk to each other at each.
-        """
-        size, rank, world = len(self.arrays.test_labels), self.trainer.global_rank, self.trainer.world_size
-        parts = -(-size // (EVALUATION_BATCH * world))
-        edges = [size * i // (parts * world) for i in range(rank * parts, (rank + 1) * parts + 1)]
-        return _ranges(list(pairwise(edges)))
+        """This rank's share of the test set as (start, stop) pairs: each image once, none padded (rule 5)."""
+        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        parts = test_parts(self.dataset.test_size, self.dataset.evaluation_batch, rank, world_size)
+        self.images.expect(parts)
+        return _ranges(parts)
 
     def validation_step(self, part: tuple[int, int], _: int) -> None:
         """Count the errors on one part of the test set."""
         images, labels = self.images.test_batch(*part)
         scores = self.net(images)
         self.tallies["test"].add(scores, labels, F.cross_entropy(scores, labels))
-        pairs = labels * len(self.arrays.classes) + scores.argmax(1)
+        pairs = labels * len(self.dataset.classes) + scores.argmax(1)
         self.confusion.view(-1).scatter_add_(0, pairs, torch.ones_like(pairs))
 
     def on_validation_epoch_end(self) -> None:
@@ -201,6 +198,7 @@ class Cell(pl.LightningModule):
             "lr": learning_rate(self.recipe, self.step - 1, self.warm_until),
             **{f"train/{key}": value for key, value in _columns(train).items()},
             **{f"test/{key}": value for key, value in _columns(test).items()},
+            **self.images.take_notes(self._sum),
         }
         self.trainer.should_stop = self.step >= self.recipe.steps
 
@@ -219,6 +217,7 @@ class Cell(pl.LightningModule):
             "step": self.step,
             "warm_until": self.warm_until,
             "tallies": {name: tally.counts(self._sum).cpu() for name, tally in self.tallies.items()},
+            "data": self._sum(self.images.counts).cpu(),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
@@ -227,6 +226,7 @@ class Cell(pl.LightningModule):
         """Take up step, warm-up, counts and random states."""
         state = checkpoint["cell"]
         self.step, self.warm_until, self._restored = state["step"], state["warm_until"], state["tallies"]
+        self._restored_counts = state.get("data", self._restored_counts)  # checkpoints up to 2026-11-21 have none
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda_rng"])

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import sys
 import warnings
+from pathlib import Path
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -14,7 +15,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
 from study import data, tracking
-from study.callbacks import RESPONSE_IMAGES, Clock, Interrupted, callbacks, layer_responses
+from study.callbacks import Clock, Interrupted, callbacks, layer_responses
+from study.imagenet.batches import load_imagenet
 from study.machine import (
     Machine,
     check_devices,
@@ -29,6 +31,7 @@ from study.machine import (
     provenance,
 )
 from study.module import Cell
+from study.recipes import recipe_for
 from study.spec import Spec
 from study.store import Record, Row, describe
 
@@ -45,12 +48,23 @@ def train(spec: Spec, machine: Machine) -> int:
     check_devices(machine.devices_here)
     cell = Cell(spec, data.load(spec.dataset, machine.data))
     if is_first_rank():
-        record.open(provenance(spec, machine, cell.arrays.fingerprint) | {"wandb_id": tracking.new_id()})
+        record.open(provenance(spec, machine, cell.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
     try:
         check_disk(record.folder, cell.parameter_count)
         return _fit(cell, record, machine)
     finally:
         record.close()
+
+
+def load(spec: Spec, root: Path) -> data.DataSet:
+    """The images of a cell.
+
+    Raises:
+        InputError: they are missing, or not what the recipe is for; the message names the mend.
+    """
+    if spec.dataset == "imagenet":
+        return load_imagenet(root, recipe_for(spec))
+    return data.load(spec.dataset, root)
 
 
 def _fit(cell: Cell, record: Record, machine: Machine) -> int:
@@ -119,13 +133,14 @@ def summarise(cell: Cell, record: Record, trainer: pl.Trainer) -> Row:
 
 
 def figures(cell: Cell) -> dict[str, Row]:
-    """Fig. 7's measurement, on test images in evaluation mode, and the last evaluation's confusion matrix."""
-    images = data.Images(cell.arrays, cell.recipe, cell.device).test_batch(0, RESPONSE_IMAGES)[0]
+    """Fig. 7's measurement, on the first two evaluation batches (1,000 images of CIFAR-10), and the confusion matrix."""
+    count = min(cell.dataset.test_size, 2 * cell.dataset.evaluation_batch)
+    images = cell.images.test_batch(0, count)[0]
     stds = layer_responses(cell.net.eval(), images)
     measured = {"images": len(images), "split": "test", "mode": "eval"}
     return {
         "responses": measured | {"layers": list(stds), "std": list(stds.values())},
-        "confusion": {"classes": list(cell.arrays.classes), "counts": cell.confusion.tolist()},
+        "confusion": {"classes": list(cell.dataset.classes), "counts": cell.confusion.tolist()},
     }
 
 

@@ -38,6 +38,33 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+SAMPLE = ROOT.parent / "shared" / "data" / "imagenet-sample"  # 200 real JPEGs, a class in each name
+
+
+def arrange(root: Path, classes: int = 20, val: int = 1) -> None:
+    """Link the sample's images as ImageNet's layout, in equal classes, the first `val` images of each to test on."""
+    files = sorted(SAMPLE.glob("*.JPEG"))
+    if not files:
+        pytest.skip(f"no ImageNet images are here: {SAMPLE}")
+    each = len(files) // classes
+    for i in range(classes):
+        wnid = files[i * each].name.split("_")[0]
+        for j, file in enumerate(files[i * each : (i + 1) * each]):
+            folder = root / ("val" if j < val else "train") / wnid
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / file.name).symlink_to(file.resolve())
+
+
+@pytest.fixture(scope="session")
+def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with 200 real ImageNet images in 20 classes, prepared as a declared subset."""
+    data = tmp_path_factory.mktemp("data")
+    arrange(data / "imagenet")
+    done = run("study", "prepare", "imagenet", "--subset", f"--data={data}")
+    assert done.returncode == 0, done.stderr
+    return data
+
+
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", *arguments]
 
@@ -50,7 +77,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 SPEC = Spec("digits", 8, "A", "paper", 3)
 CELL = ("--dataset=digits", "--depth=8", "--shortcut=A", "--seed=3")
-TIMED = ("images_per_second", "hours")
+TIMED = ("images_per_second", "hours", "data_wait_ms")
 Start = Callable[..., subprocess.Popen[str]]
 
 

@@ -143,7 +143,7 @@ def test_a_warm_up_ends_on_the_running_error_and_is_resumed(cifar10: Path, tmp_p
     cell.recipe, cell.warm_until = replace(cell.recipe, warmup_error=80.0, evaluations=1), None
     record = fit(cell, tmp_path)
     assert cell.warm_until is not None and 50 <= cell.warm_until < 200 and cell.warm_until % 50 == 0
-    other = Cell(cell.spec, cell.arrays)
+    other = Cell(cell.spec, cell.dataset)
     other.on_load_checkpoint(torch.load(record.checkpoint, weights_only=True))
     assert (other.step, other.warm_until) == (200, cell.warm_until)
 
