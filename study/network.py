@@ -5,6 +5,7 @@ Imports torch and nothing of ours. Images (N, C, H, W) go in, class scores (N, c
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -96,14 +97,18 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 (Fig. 5 right), the outer width four times the inner; the stride lies on the first 1x1."""
+    """1x1, 3x3, 1x1 (Fig. 5 right), the outer width four times the inner; the stride lies on the first 1x1.
+
+    With `stride_in` ``3x3`` it lies on the second layer, as in torchvision's nets and fb.resnet.torch's.
+    """
 
     expansion = 4
 
-    def __init__(self, width_in: int, width: int, stride: int, kind: str) -> None:
+    def __init__(self, width_in: int, width: int, stride: int, kind: str, stride_in: str = "1x1") -> None:
         super().__init__()
-        self.conv1, self.bn1 = conv(width_in, width, 1, stride), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
+        first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
+        self.conv1, self.bn1 = conv(width_in, width, 1, first), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = conv(width, width, 3, second), nn.BatchNorm2d(width)
         self.conv3, self.bn3 = conv(width, 4 * width, 1), nn.BatchNorm2d(4 * width)
         self.shortcut = shortcut(kind, width_in, 4 * width, stride)
 
@@ -122,16 +127,17 @@ def _join(y: Tensor, x: Tensor, around: nn.Module | None) -> Tensor:
 class ResNet(nn.Sequential):
     """stem, stage1, stage2, ..., pool, head: images (N, C, H, W) in, scores (N, classes) out."""
 
-    def __init__(self, net: Family, kind: str) -> None:
+    def __init__(self, net: Family, kind: str, stride_in: str = "1x1") -> None:
         super().__init__()
-        block = Bottleneck if net.bottleneck else BasicBlock
+        block = partial(Bottleneck, stride_in=stride_in) if net.bottleneck else BasicBlock
+        expansion = Bottleneck.expansion if net.bottleneck else BasicBlock.expansion
         self.stem = _stem(net)
         width_in = net.widths[0]
         for i, (width, count) in enumerate(zip(net.widths, net.blocks, strict=True), start=1):
             stage = nn.Sequential()
             for j in range(count):
                 stage.append(block(width_in, width, stride=2 if i > 1 and j == 0 else 1, kind=kind))
-                width_in = width * block.expansion
+                width_in = width * expansion
             self.add_module(f"stage{i}", stage)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())  # Table 1: the global average
         self.head = nn.Linear(width_in, net.classes)
@@ -163,16 +169,17 @@ def initialise(net: nn.Module, generator: torch.Generator) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def build(dataset: str, depth: int, shortcut: str) -> ResNet:
+def build(dataset: str, depth: int, shortcut: str, stride_in: str = "1x1") -> ResNet:
     """The network of one cell, with initial weights from torch's global random state (one draw).
 
     Args:
         dataset: ``digits``, ``cifar10`` or ``imagenet``.
         depth: Weighted layers: 6n+2, or for ImageNet 18, 34, 50, 101, 152.
         shortcut: ``none`` (a plain net), ``A``, ``B`` or ``C``.
+        stride_in: Which layer of a bottleneck has the stride: ``1x1`` as in the paper, or ``3x3`` for others' weights.
     """
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), device="cpu")))
-    net = ResNet(family(dataset, depth), shortcut)
+    net = ResNet(family(dataset, depth), shortcut, stride_in)
     if next(net.parameters()).device.type != "meta":
         initialise(net, generator)
     return net

@@ -99,6 +99,10 @@ class Record:
             write_json(self.folder / f"{name}.json", figure)
         write_json(self.folder / "summary.json", summary)
 
+    def add(self, results: Mapping[str, Any]) -> None:
+        """Add what a finished run was tested for later; a result of the same name is replaced."""
+        write_json(self.folder / "summary.json", {**(self.summary() or {}), **results})
+
     def history(self) -> list[Row]:
         """The lines of metrics.jsonl; a torn last line is left out."""
         path = self.folder / "metrics.jsonl"

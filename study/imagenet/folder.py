@@ -179,6 +179,12 @@ def _changed(folder: Path) -> dict[str, int]:
     return {entry.name: entry.stat().st_mtime_ns for entry in sorted(folder.iterdir())}
 
 
+def declared_subset(data: Path) -> bool:
+    """Whether the folder was last prepared as a subset."""
+    path = home(data) / "index.json"
+    return path.exists() and bool(json.loads(path.read_text())["subset"])
+
+
 def _read_index(data: Path) -> Index:
     """The index as written; it is refused where the folders have changed since.
 
