@@ -84,7 +84,8 @@ def _imagenet(data: Path) -> Iterator[Finding]:
     def check() -> str:
         images = folder.load(data)
         whole = "a declared subset" if images.subset else "whole"
-        return f"{whole} under {root}: {len(images.train):,} and {len(images.val):,} images, {len(images.classes):,} classes"
+        counts = f"{len(images.train):,} and {len(images.val):,} images, {len(images.classes):,} classes"
+        return f"{whole} under {root}: {counts}"
 
     yield from _checked("imagenet", check)
 

@@ -10,8 +10,10 @@ from os import PathLike
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
+from torch.nn import functional as F
 
 Bytes = NDArray[np.uint8]
 Path = str | PathLike[str]
@@ -81,7 +83,10 @@ def _decode_what_is_there(path: Path) -> Decoded:
 
 
 def crop(decoded: Decoded, shorter: int, top: float, left: float, side: int) -> Bytes:
-    """The crop that resizing the whole image and cutting out would give, without resizing the rest.
+    """What resizing the whole image and cutting out gives, without resizing the rest.
+
+    The cut is moved by at most half a pixel of the decoded image, so that whole pixels can be cut out first. torch
+    resizes bytes more than twice as fast as PIL does.
 
     Args:
         decoded: The image.
@@ -94,10 +99,17 @@ def crop(decoded: Decoded, shorter: int, top: float, left: float, side: int) -> 
         (side, side, 3).
     """
     image, (width, height) = decoded.image, resized(decoded.size, shorter)
-    x, y = int(left * (width - side + 1)), int(top * (height - side + 1))
+    x, y = offset(left, width, side), offset(top, height, side)
     across, down = image.width / width, image.height / height
-    box = (x * across, y * down, min((x + side) * across, image.width), min((y + side) * down, image.height))
-    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box))
+    box = (round(x * across), round(y * down), round((x + side) * across), round((y + side) * down))
+    pixels = torch.from_numpy(np.array(image.crop(box)))[None].permute(0, 3, 1, 2)
+    cut = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
+    return cut[0].permute(1, 2, 0).numpy()
+
+
+def offset(place: float, length: int, side: int) -> int:
+    """The pixel at which a crop begins that lies at `place`, from 0 to just below 1, in `length` pixels."""
+    return int(place * (length - side + 1))
 
 
 def whole(decoded: Decoded, shorter: int) -> Bytes:
