@@ -19,7 +19,15 @@ from torch.utils.data import DataLoader
 from study import network
 from study.data import DataSet, Reduce
 from study.order import test_parts
-from study.recipes import WARMUP_WINDOW, learning_rate, per_device_batch, recipe_for
+from study.recipes import (
+    PLATEAU_DROPS,
+    WARMUP_WINDOW,
+    ImageNetRecipe,
+    learning_rate,
+    per_device_batch,
+    plateaued,
+    recipe_for,
+)
 from study.spec import Spec
 
 Ranges = DataLoader[tuple[int, int]]  # what Lightning loops over: (first, stop) pairs of steps or of test images
@@ -76,6 +84,7 @@ class Cell(pl.LightningModule):
     Attributes:
         step: Updates done so far.
         warm_until: The step at which the conditional warm-up ended, None while it lasts (Sec. 4.2).
+        drops: The steps from which the rate is a tenth each, as far as they are known.
         metrics: What the last evaluation found, under the names of the record and of W&B.
         confusion: Test images of the last evaluation by true class (rows) and predicted class (columns), (C, C).
     """
@@ -88,6 +97,8 @@ class Cell(pl.LightningModule):
         self.net = network.build(spec.dataset, spec.depth, spec.shortcut).to(memory_format=torch.channels_last)
         self.step = 0
         self.warm_until: int | None = None if self.recipe.warmup_error is not None else 0
+        self.drops = self.recipe.drops
+        self._errors: list[float] = []  # running training errors since the last drop, in percent
         self.metrics: dict[str, float] = {}
         self._restored: Mapping[str, Tensor] = {}
         self._restored_counts = torch.zeros(1)
@@ -150,7 +161,7 @@ class Cell(pl.LightningModule):
 
     def learning_rate(self) -> float:
         """The rate of the coming update."""
-        return learning_rate(self.recipe, self.step, self.warm_until)
+        return learning_rate(self.recipe, self.step, self.warm_until, self.drops)
 
     def _watch_warmup(self) -> None:
         """End the warm-up once the error over a window of steps is below the recipe's (Sec. 4.2)."""
@@ -195,12 +206,20 @@ class Cell(pl.LightningModule):
             "step": self.step,
             "epoch": samples / self.images.train_size,
             "samples": samples,
-            "lr": learning_rate(self.recipe, self.step - 1, self.warm_until),
+            "lr": learning_rate(self.recipe, self.step - 1, self.warm_until, self.drops),
             **{f"train/{key}": value for key, value in _columns(train).items()},
             **{f"test/{key}": value for key, value in _columns(test).items()},
             **self.images.take_notes(self._sum),
         }
+        if isinstance(self.recipe, ImageNetRecipe) and self.recipe.plateau:
+            self._watch_plateau(train.percent)
         self.trainer.should_stop = self.step >= self.recipe.steps
+
+    def _watch_plateau(self, error: float) -> None:
+        """Drop the rate from the next step on once the training error has stopped falling (Sec. 3.4)."""
+        self._errors.append(error)
+        if len(self.drops) < PLATEAU_DROPS and plateaued(self._errors):
+            self.drops, self._errors = (*self.drops, self.step), []
 
     def _sum(self, value: Tensor) -> Tensor:
         total = self.trainer.strategy.reduce(value, reduce_op="sum")
@@ -216,6 +235,7 @@ class Cell(pl.LightningModule):
             "name": self.spec.name,
             "step": self.step,
             "warm_until": self.warm_until,
+            "plateau": {"drops": list(self.drops), "errors": self._errors},
             "tallies": {name: tally.counts(self._sum).cpu() for name, tally in self.tallies.items()},
             "data": self._sum(self.images.counts).cpu(),
             "rng": torch.get_rng_state(),
@@ -226,7 +246,9 @@ class Cell(pl.LightningModule):
         """Take up step, warm-up, counts and random states."""
         state = checkpoint["cell"]
         self.step, self.warm_until, self._restored = state["step"], state["warm_until"], state["tallies"]
-        self._restored_counts = state.get("data", self._restored_counts)  # checkpoints up to 2026-11-21 have none
+        if "plateau" in state:  # checkpoints up to 2026-11-21 have neither this nor the counts
+            self.drops, self._errors = tuple(state["plateau"]["drops"]), state["plateau"]["errors"]
+            self._restored_counts = state["data"]
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda_rng"])

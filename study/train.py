@@ -50,7 +50,8 @@ def train(spec: Spec, machine: Machine) -> int:
     if is_first_rank():
         record.open(provenance(spec, machine, cell.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
     try:
-        check_disk(record.folder, cell.parameter_count)
+        if is_first_rank():  # another may be here before the folder is
+            check_disk(record.folder, cell.parameter_count)
         return _fit(cell, record, machine)
     finally:
         record.close()

@@ -26,7 +26,10 @@ CELL = ["--dataset=digits", "--depth=8", "--shortcut=A"]
             "python -m study prepare cifar10 --data=nowhere",
         ),
         (["--dataset=cifar10", "--depth=twenty", "--shortcut=A"], "invalid int value: 'twenty'"),
-        (["--dataset=imagenet", "--depth=18", "--shortcut=A"], "imagenet cannot be trained on yet"),
+        (
+            ["--dataset=imagenet", "--depth=18", "--shortcut=A", "--data=nowhere"],
+            "nowhere/imagenet is not prepared; run: python -m study prepare imagenet --data=nowhere",
+        ),
         ([*CELL, "--precision=16"], "precision '16' is unknown; choose one of: 32, bf16"),
         ([*CELL, "--wandb=on"], "wandb 'on' is unknown"),
         ([*CELL, "--learning-rate=0.2"], "unrecognized arguments: --learning-rate=0.2"),

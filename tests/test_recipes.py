@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from study.recipes import RECIPES, learning_rate, per_device_batch, recipe_for
+from study.recipes import RECIPES, ImageNetRecipe, learning_rate, per_device_batch, plateaued, recipe_for
 from study.spec import InputError, Spec
 
 
@@ -20,6 +20,25 @@ def test_the_papers_recipe() -> None:
     assert (recipe.pad, recipe.flip, recipe.train_images, recipe.warmup_error) == (4, True, None, None)
     assert recipe_for(Spec("cifar10", 20, "A", "paper45k")).train_images == 45_000
     assert recipe_for(Spec("cifar10", 20, "A", "long")).steps == 3 * 64_000
+
+
+def test_the_papers_recipe_for_imagenet() -> None:
+    recipe = recipe_for(Spec("imagenet", 34, "B"))
+    assert isinstance(recipe, ImageNetRecipe)
+    assert (recipe.batch, recipe.steps, recipe.shorter, recipe.lighting) == (256, 600_000, (256, 480), 0.1)
+    assert (recipe.momentum, recipe.weight_decay, per_device_batch(recipe, 8)) == (0.9, 1e-4, 32)
+    rates = [learning_rate(recipe, step) for step in (0, 149_999, 150_000, 299_999, 300_000, 599_999)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rel=1e-12)
+
+
+def test_a_plateau_is_an_error_that_stopped_falling() -> None:
+    falling = [60 - 0.2 * i for i in range(10)]
+    assert not plateaued(falling) and not plateaued([50.0] * 9)
+    assert plateaued([50.0] * 10) and plateaued([*falling, *[58.0] * 10])
+    assert not plateaued([*[58.0] * 10, *[57.8] * 5]), "0.2 points better"
+    recipe = recipe_for(Spec("imagenet", 34, "B", "plateau"))
+    assert learning_rate(recipe, 599_999) == 0.1
+    assert [learning_rate(recipe, step, drops=(20, 30)) for step in (19, 20, 30)] == pytest.approx([0.1, 0.01, 0.001])
 
 
 def test_110_layers_warm_up_until_the_error_falls_and_then_no_more() -> None:
@@ -62,6 +81,7 @@ def test_scaled_down_recipes_are_called_so() -> None:
         ("cifar10", "long"),
         ("cifar10", "nowarmup"),
         ("imagenet", "paper"),
+        ("imagenet", "plateau"),
     }
 
 

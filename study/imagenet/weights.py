@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ def read_torchvision(path: Path) -> tuple[ResNet, Mean]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         net = from_torchvision(state)
-    except (OSError, EOFError, RuntimeError, AttributeError, TypeError, ValueError) as error:
+    except (OSError, EOFError, RuntimeError, UnpicklingError, AttributeError, TypeError, ValueError) as error:
         said = error if isinstance(error, InputError) else "it holds no state dict"
         raise InputError(f"{path} cannot be read as torchvision's weights: {said}") from None
     return net, np.broadcast_to(255 * np.array(CHANNEL_MEAN, np.float32), (CROP, CROP, 3)).copy()
