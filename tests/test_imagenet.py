@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SAMPLE, Start, arrange, run, values, wait_for
+import yaml
+from conftest import ROOT, SAMPLE, Start, arrange, run, values, wait_for
 from PIL import Image
 from scipy import stats
 from torchvision import transforms
@@ -20,6 +21,8 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from study.imagenet import folder, jpeg
 from study.imagenet.batches import ImageNet, load_imagenet
+from study.imagenet.evaluate import evaluate
+from study.imagenet.prepare import prepare
 from study.imagenet.readers import CROP, EIGENVALUES, EIGENVECTORS, plan
 from study.recipes import RECIPES, ImageNetRecipe
 from study.spec import InputError, Spec
@@ -206,15 +209,26 @@ def test_a_killed_run_goes_on_in_mid_epoch_to_the_same_end(
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL and record.history()[-1]["epoch"] < 0.5
     process = start("study", "train", *CELL, f"--runs={tmp_path}", f"--data={imagenet}")
-    wait_for(lambda: bool(record.provenance()["resumed"]) or process.poll() is not None)
+    wait_for(lambda: readers(process.pid) > 0 or process.poll() is not None)
     os.killpg(process.pid, signal.SIGTERM)  # as a cluster does: to the reading processes too
     output = process.communicate(timeout=120)[0]
-    assert process.returncode in (143, -signal.SIGTERM), output
+    assert process.returncode == 143 and "the same command goes on from step 1" in output, output
     done = train(tmp_path, imagenet)
     assert done.returncode == 0, done.stderr
     ends = [end for end in (record.summary(), finished.summary()) if end]
     assert len({end["weights_sha256"] for end in ends}) == 1 and len(ends) == 2
     assert values(record) == values(finished)
+
+
+def readers(pid: int) -> int:
+    """How many children of a process ignore SIGTERM."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        status = [Path(f"/proc/{child}/status").read_text() for child in children]
+    except OSError:
+        return 0
+    ignored = [int(line.split()[1], 16) for text in status for line in text.splitlines() if line.startswith("SigIgn")]
+    return sum(mask >> (signal.SIGTERM - 1) & 1 for mask in ignored)
 
 
 @pytest.mark.slow
@@ -246,18 +260,33 @@ def test_a_finished_run_is_tested_by_its_record(finished: Record, imagenet: Path
     assert again["1crop-recalibrated/seen"] == 20
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("file", sorted(ROOT.glob("sweeps/imagenet_*.yaml")), ids=lambda file: file.stem)
+def test_a_smoke_cell_of_each_sweep_runs_here(file: Path, imagenet: Path, tmp_path: Path) -> None:
+    """The sweep's own file with the first value of each parameter, and the recipe for trying things out."""
+    sweep = yaml.safe_load(file.read_text())
+    first = {
+        name: {"value": (block.get("values") or [block["value"]])[0]} for name, block in sweep["parameters"].items()
+    }
+    (tmp_path / "smoke.yaml").write_text(yaml.safe_dump(sweep | {"parameters": first | {"recipe": {"value": "smoke"}}}))
+    done = run("study", "sweep", str(tmp_path / "smoke.yaml"), f"--runs={tmp_path}", f"--data={imagenet}")
+    assert done.returncode == 0, done.stderr
+    (record,) = (Record(tmp_path, Spec.parse(path.name)) for path in tmp_path.glob("imagenet-*"))
+    assert record.state() == "finished" and record.history()[-1]["test/seen"] == 20
+
+
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("protocol", "says"),
     [
-        (["--protocol=11crop"], "protocol '11crop' is unknown; choose one of: 1crop, 10crop, dense, ensemble"),
-        (["--protocol=ensemble"], "an ensemble needs at least two"),
-        ([], "is not finished or has no checkpoint; train it to the end first"),
+        ("11crop", "protocol '11crop' is unknown; choose one of: 1crop, 10crop, dense, ensemble"),
+        ("ensemble", "an ensemble needs at least two"),
+        ("dense", "is not finished or has no checkpoint; train it to the end first"),
     ],
 )
-def test_what_cannot_be_tested_is_said_in_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:
+def test_what_cannot_be_tested_is_said(protocol: str, says: str, tmp_path: Path) -> None:
     (tmp_path / SPEC.name).mkdir()
-    done = run("study", "test", str(tmp_path / SPEC.name), f"--data={tmp_path}", *arguments)
-    assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
+    with pytest.raises(InputError, match=says):
+        evaluate([tmp_path / SPEC.name], protocol, tmp_path, recalibrate=False)
 
 
 def test_a_subset_cannot_stand_for_the_papers(imagenet: Path, tmp_path: Path) -> None:
@@ -343,7 +372,8 @@ def test_folders_that_cannot_be_read_are_said(layout: Path) -> None:
     assert f"{first} cannot be read; run: chmod -R u+rX {first.parent}" in said
 
 
-def test_a_flat_validation_folder_is_sorted_by_its_label_file(layout: Path) -> None:
+@pytest.mark.parametrize("one_a_line", [False, True])
+def test_a_flat_validation_folder_is_sorted_by_its_label_file(one_a_line: bool, layout: Path) -> None:
     root = layout / "imagenet"
     owner = {image.stem: image.parent.name for image in (root / "val").rglob("*.JPEG")}
     for image in list((root / "val").rglob("*.JPEG")):
@@ -351,21 +381,22 @@ def test_a_flat_validation_folder_is_sorted_by_its_label_file(layout: Path) -> N
     for wnid in set(owner.values()):
         (root / "val" / wnid).rmdir()
     assert "val is flat: 5 images lie beside the class folders; put LOC_val_solution.csv" in told(layout)
-    done = run("study", "prepare", "imagenet", "--subset", f"--data={layout}")
-    assert done.returncode == 2 and "no label file lies in" in done.stderr and done.stderr.count("\n") == 1
+    with pytest.raises(InputError, match="no label file lies in"):
+        prepare(layout, None, subset=True)
     lines = [f"{stem},{wnid} 10 20 300 400" for stem, wnid in owner.items()]
     (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *lines[1:]]))
-    done = run("study", "prepare", "imagenet", "--subset", f"--data={layout}")
-    assert done.returncode == 2 and "names the classes of 4 images, but 5 lie in val; complete it" in done.stderr
-    (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *lines]))
-    done = run("study", "prepare", "imagenet", "--subset", f"--data={layout}")
-    assert done.returncode == 0, done.stderr
+    with pytest.raises(InputError, match="names the classes of 4 images, but 5 lie in val; complete it"):
+        prepare(layout, None, subset=True)
+    if one_a_line:
+        (root / "LOC_val_solution.csv").unlink()
+        (root / "imagenet_2012_validation_synset_labels.txt").write_text("\n".join(owner[k] for k in sorted(owner)))
+    else:
+        (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *lines]))
+    assert "195 images to train on (3 converted, 0 broken), 5 to test" in prepare(layout, None, subset=True)
     assert {image.stem: image.parent.name for image in (root / "val").rglob("*.JPEG")} == owner
 
 
 def test_prepare_links_a_source_and_notes_its_mean(layout: Path, tmp_path: Path) -> None:
-    from study.imagenet.prepare import prepare
-
     other = tmp_path / "other"
     assert "195 images to train on (3 converted, 0 broken), 5 to test" in prepare(other, layout / "imagenet", True)
     images = folder.load(other)

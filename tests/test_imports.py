@@ -35,7 +35,7 @@ ALLOWED = {
         *("study.imagenet.batches", "study.imagenet.folder", "study.imagenet.protocols", "study.imagenet.weights"),
     },
     "imagenet.bench": {
-        *("study.recipes", "study.imagenet", "study.imagenet.batches", "study.imagenet.folder"),
+        *("study.spec", "study.recipes", "study.imagenet", "study.imagenet.batches", "study.imagenet.folder"),
         "study.imagenet.readers",
     },
     "study.doctor": {"study", "study.spec", "study.machine", "study.imagenet"},
@@ -54,7 +54,7 @@ ALLOWED = {
     },
     "study.__main__": {
         *("study", "study.spec", "study.recipes", "study.store", "study.data", "study.machine", "study.train"),
-        *("study.doctor", "study.imagenet.evaluate", "study.imagenet.prepare"),
+        *("study.doctor", "study.imagenet.bench", "study.imagenet.evaluate", "study.imagenet.prepare"),
     },
     "study.complexity": {"study.network"},
     "reports.paper": set(),

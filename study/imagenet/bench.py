@@ -22,6 +22,7 @@ from study.imagenet.batches import Jpegs
 from study.imagenet.folder import Folder, load
 from study.imagenet.readers import CROP, CropReader, plan
 from study.recipes import ImageNetRecipe
+from study.spec import InputError
 
 BATCH, ROUNDS = 32, 15
 RECIPE = ImageNetRecipe(batch=BATCH)
@@ -29,8 +30,14 @@ STAGES = ("open", "decode", "crop")
 
 
 def bench(data: Path) -> int:
-    """Print JSON lines: the speed of each loader, the ratios, and where our time goes."""
+    """Print JSON lines: the speed of each loader, the ratios, and where our time goes.
+
+    Raises:
+        InputError: ImageNet is not prepared, or has too few images.
+    """
     folder = load(data)
+    if len(folder.train) < BATCH:
+        raise InputError(f"{data / 'imagenet'} has {len(folder.train)} images to train on; the bench needs {BATCH}")
     torch.set_num_threads(1)
     steps = max(1, len(folder.train) // BATCH)
     loaders = {"plain": _plain(folder), "bytes": _bytes(folder, steps), "finished": _finished(folder, steps)}
