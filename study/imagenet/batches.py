@@ -5,6 +5,7 @@ Workers hand over bytes; subtracting the mean, flipping and colour are the devic
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -40,18 +41,21 @@ class ReadAhead:
         self.waited = 0.0
         self._reader: Dataset[Batch] | None = None
         self._coming: Sequence[Any] = ()
-        self._batches: Iterator[Batch] | None = None
+        self._open: list[Iterator[Batch]] = []  # at most one
+        # Before multiprocessing waits at exit for workers that ignore its SIGTERM: it would wait for ever.
+        atexit.register(self._open.clear)
 
     def get(self, reader: Dataset[Batch], key: Any, coming: Sequence[Any]) -> Batch:
         """The batch of `key`, which `coming` begins with; what follows it there is then read ahead."""
         since = perf_counter()
         if reader != self._reader or not self._coming or self._coming[0] != key:
-            self._reader, self._coming, self._batches = reader, coming, iter(self._loader(reader, coming))
-        assert self._batches is not None
-        batch = next(self._batches)
+            self._open.clear()
+            self._reader, self._coming = reader, coming
+            self._open.append(iter(self._loader(reader, coming)))
+        batch = next(self._open[0])
         self._coming = self._coming[1:]
         if not self._coming:
-            self._batches = None  # which ends the workers
+            self._open.clear()  # which ends the workers
         self.waited += perf_counter() - since
         return batch
 
