@@ -1,4 +1,4 @@
-"""The command line: ``python -m study train | sweep | launch | prepare``. Imports torch only to train."""
+"""The command line: ``python -m study VERB``. Imports torch only for the verbs that need it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from study.spec import DATASETS, SHORTCUTS, InputError, Spec, check_choice
 from study.store import Record, describe
 
 PRECISIONS = ("32", "bf16")
-SWITCHES = ("--status", "--dry-run", "--check", "--help", "--subset")  # flags without a value
+SWITCHES = ("--status", "--dry-run", "--check", "--help", "--subset", "--recalibrate", "--pipeline")  # no value
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 
 
@@ -52,12 +52,31 @@ def parser() -> Parser:
     launch.add_argument("--gpus-per-run", type=int, default=1, help="(default: %(default)s)")
     add_place_options(launch)
 
+    test = verbs.add_parser("test", help="test finished ImageNet runs by a protocol of the paper")
+    test.add_argument("subjects", nargs="+", type=Path, help="run folders, or files of torchvision's weights")
+    test.add_argument("--protocol", default="10crop", help="1crop | 10crop | dense | ensemble (default: %(default)s)")
+    test.add_argument("--recalibrate", action="store_true", help="with batch-norm statistics averaged anew")
+    add_data_option(test)
+    _add_machine_verbs(verbs)
+    return top
+
+
+def _add_machine_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
+    """The verbs that make a machine ready and measure it."""
     prepare = verbs.add_parser("prepare", help="fetch or check a data set")
     prepare.add_argument("dataset", help="cifar10 | imagenet")
     prepare.add_argument("--source", type=Path, help="an archive or folder to take instead of downloading")
     prepare.add_argument("--subset", action="store_true", help="declare that this is not the whole ImageNet")
     add_data_option(prepare)
-    return top
+
+    doctor = verbs.add_parser("doctor", help="what this machine can run, what is missing, what to do")
+    add_runs_option(doctor)
+    add_data_option(doctor)
+
+    bench = verbs.add_parser("bench", help="measure, as JSON lines on standard output")
+    bench.add_argument("--dataset", required=True, help="imagenet")
+    bench.add_argument("--pipeline", action="store_true", help="images/s of one core, beside torchvision's loader")
+    add_data_option(bench)
 
 
 def add_machine_options(verb: argparse.ArgumentParser) -> None:
@@ -73,10 +92,16 @@ def add_machine_options(verb: argparse.ArgumentParser) -> None:
 
 def add_place_options(verb: argparse.ArgumentParser) -> None:
     """Those of them that hold for every run of a machine."""
-    precision, runs = os.environ.get("STUDY_PRECISION", "32"), Path(os.environ.get("STUDY_RUNS", "runs"))
+    precision = os.environ.get("STUDY_PRECISION", "32")
     verb.add_argument("--precision", default=precision, help=" | ".join(PRECISIONS) + " (default: %(default)s)")
-    verb.add_argument("--runs", type=Path, default=runs, help="(default: %(default)s)")
+    add_runs_option(verb)
     add_data_option(verb)
+
+
+def add_runs_option(verb: argparse.ArgumentParser) -> None:
+    """Where the runs lie."""
+    runs = Path(os.environ.get("STUDY_RUNS", "runs"))
+    verb.add_argument("--runs", type=Path, default=runs, help="(default: %(default)s)")
 
 
 def add_data_option(verb: argparse.ArgumentParser) -> None:
@@ -120,13 +145,15 @@ def _spell_flag(flag: str, value: str) -> list[str]:
 def run(arguments: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
     options = parser().parse_args(spell(arguments))
-    if options.verb == "prepare":
-        return _prepare(options)
-    check_choice("precision", options.precision, PRECISIONS)
-    if options.verb == "launch":
-        return _launch(options)
-    check_choice("wandb", options.wandb, WANDB_MODES)
-    return _train(options) if options.verb == "train" else _sweep(options)
+    if options.verb in ("train", "sweep", "launch"):
+        check_choice("precision", options.precision, PRECISIONS)
+    if options.verb in ("train", "sweep"):
+        check_choice("wandb", options.wandb, WANDB_MODES)
+    verbs = {
+        **{"train": _train, "sweep": _sweep, "launch": _launch, "test": _test},
+        **{"prepare": _prepare, "doctor": _doctor, "bench": _bench},
+    }
+    return verbs[options.verb](options)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -163,6 +190,26 @@ def _launch(options: argparse.Namespace) -> int:
     fleet = launch.slices(options.gpus, options.gpus_per_run)
     machine = {"STUDY_PRECISION": options.precision, "STUDY_DATA": str(options.data.absolute())}
     return launch.launch(options.file, cells, fleet, options.runs, machine)
+
+
+def _test(options: argparse.Namespace) -> int:
+    from study.imagenet.evaluate import evaluate
+
+    return evaluate(options.subjects, options.protocol, options.data, options.recalibrate)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    if options.dataset != "imagenet" or not options.pipeline:
+        raise InputError("only ImageNet's pipeline can be measured yet: --dataset=imagenet --pipeline")
+    from study.imagenet.bench import bench
+
+    return bench(options.data)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from study.doctor import doctor
+
+    return doctor(options.data, options.runs)
 
 
 def _prepare(options: argparse.Namespace) -> int:

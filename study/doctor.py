@@ -14,8 +14,8 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
+from study import account
 from study import data as datasets
-from study import tracking
 from study.imagenet import folder
 from study.machine import has_cuda
 from study.spec import InputError
@@ -102,7 +102,7 @@ def _disk(runs: Path) -> Finding:
 def _wandb() -> Finding:
     if importlib.util.find_spec("wandb") is None:
         return Finding("wandb", "absent", "the package is not installed; runs are recorded on disk all the same")
-    mode = tracking.mode("auto")
+    mode = account.mode("auto")
     if mode == "offline":
         return Finding("wandb", "absent", "no API key: runs are logged offline; to see them online run: wandb login")
     return Finding("wandb", "sound", f"{mode}, by WANDB_MODE or the API key that is configured")

@@ -134,7 +134,7 @@ def summarise(cell: Cell, record: Record, trainer: pl.Trainer) -> Row:
 
 
 def figures(cell: Cell) -> dict[str, Row]:
-    """Fig. 7's measurement, on the first two evaluation batches (1,000 images of CIFAR-10), and the confusion matrix."""
+    """Fig. 7's measurement, on the first two evaluation batches (1,000 of CIFAR-10), and the confusion matrix."""
     count = min(cell.dataset.test_size, 2 * cell.dataset.evaluation_batch)
     images = cell.images.test_batch(0, count)[0]
     stds = layer_responses(cell.net.eval(), images)
