@@ -102,8 +102,9 @@ class Mirror(Logger):
                 _say(f"W&B is given up for {self.name} ({second}); its record in {self.record.folder} is complete")
 
     def _complete(self, run: Run) -> None:
-        from study.figures import figures
         from wandb import Image
+
+        from study.figures import figures
 
         summary = self.record.summary()
         assert summary is not None
