@@ -46,7 +46,7 @@ def train(spec: Spec, machine: Machine) -> int:
         die_with_parent()
     record = Record(machine.runs, spec)
     check_devices(machine.devices_here)
-    cell = Cell(spec, data.load(spec.dataset, machine.data))
+    cell = Cell(spec, load(spec, machine.data))
     if is_first_rank():
         record.open(provenance(spec, machine, cell.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
     try:
