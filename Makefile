@@ -1,11 +1,12 @@
-# make demo   the digits sweep and its report, from a fresh clone
-# make test   every test that needs no GPU
-# make lint   style and types
+# make demo        the digits sweep and its report, from a fresh clone
+# make test        every test that needs no GPU, but for the slow ones
+# make test-slow   those: whole sweeps by agents, faults, kills, 1202 layers
+# make lint        style and types
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint env
+.PHONY: demo test test-slow lint env
 .DELETE_ON_ERROR:
 
 demo: .venv/made
@@ -15,7 +16,10 @@ demo: .venv/made
 	@echo "Open build/demo/report.html"
 
 test: .venv/made
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/made
+	$(BIN)/python -m pytest -m slow
 
 lint: .venv/made
 	$(BIN)/ruff check .

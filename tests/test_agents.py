@@ -156,6 +156,7 @@ def test_a_preempted_agents_cell_ends_as_if_left_alone(bench: Bench, undisturbed
     assert cell == undisturbed.spec and len(digests) == 1
 
 
+@pytest.mark.slow
 def test_a_cell_begun_elsewhere_goes_on_in_its_own_run(bench: Bench) -> None:
     """Handed to an agent as a new run, an interrupted cell stays the run that it was."""
     file = bench.folder / "one.yaml"
@@ -190,6 +191,7 @@ def test_launch_trains_a_sweep_from_one_command_and_what_w_and_b_lost(bench: Ben
     wait_for(lambda: not left_running(bench.runs), 20)
 
 
+@pytest.mark.slow
 def test_launch_stops_cleanly(bench: Bench) -> None:
     """Ctrl-C: both runs checkpoint, are marked as preempted, and nothing is left running."""
     cells = sweep.cells(small(bench.folder))
@@ -244,6 +246,7 @@ def test_slices_that_cannot_be_are_refused(gpus: str, per_run: int, says: str) -
         launch.slices(gpus, per_run)
 
 
+@pytest.mark.slow
 def test_launch_without_an_account_or_a_server_is_one_line(bench: Bench) -> None:
     bench.server.close()
     small(bench.folder)

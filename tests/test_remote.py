@@ -147,6 +147,7 @@ def test_without_an_account_nothing_is_asked(tmp_path: Path) -> None:
     assert done.returncode == 2 and "wandb login" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_thousand_runs_are_gathered_whole(server: Server, tmp_path: Path) -> None:
     """64 points each; how long it takes is printed and not judged (see docs/performance.md)."""
     record = written(tmp_path, Spec("digits", 20, "A"))

@@ -96,6 +96,7 @@ def test_a_stopped_run_goes_on_as_the_same_run(server: Server, tmp_path: Path, s
     assert_mirrored(server.cloud, record)
 
 
+@pytest.mark.slow
 def test_requests_that_fail_now_and_then_lose_nothing(server: Server, tmp_path: Path) -> None:
     """Errors, refusals and dropped connections in turn, and every answer late."""
     server.faults = Faults((500, 429, 0), every=4, delay=0.1)
@@ -105,7 +106,9 @@ def test_requests_that_fail_now_and_then_lose_nothing(server: Server, tmp_path: 
     assert server.requests >= 12, "each fault was met"
 
 
-@pytest.mark.parametrize("mute", [False, True], ids=["not there", "never answers"])
+@pytest.mark.parametrize(
+    "mute", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["not there", "never answers"]
+)
 def test_a_server_that_cannot_be_reached_costs_one_warning(server: Server, tmp_path: Path, mute: bool) -> None:
     """And doing what it says, once the server is back, gives the run that an online one would have been."""
     server.faults = Faults((-1,), every=1)
@@ -124,6 +127,7 @@ def test_a_server_that_cannot_be_reached_costs_one_warning(server: Server, tmp_p
     assert_mirrored(server.cloud, record)
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_in_mid_run_does_not_hold_the_run_up(
     server: Server, tmp_path: Path, start: Start
 ) -> None:
@@ -141,6 +145,7 @@ def test_a_server_that_goes_away_in_mid_run_does_not_hold_the_run_up(
     back.close()
 
 
+@pytest.mark.slow
 def test_a_run_deleted_in_mid_run_is_trained_to_its_end(server: Server, tmp_path: Path, start: Start) -> None:
     record = Record(tmp_path, SPEC)
     environment = isolated(server, tmp_path) | {"WANDB_FINISH_TIMEOUT": "5"}
@@ -155,6 +160,7 @@ def test_a_run_deleted_in_mid_run_is_trained_to_its_end(server: Server, tmp_path
     assert_mirrored(server.cloud, record)
 
 
+@pytest.mark.slow
 def test_a_run_deleted_while_it_was_stopped_goes_on_as_a_new_one(server: Server, tmp_path: Path, start: Start) -> None:
     record, environment = Record(tmp_path, SPEC), isolated(server, tmp_path) | {"WANDB_INIT_TIMEOUT": "5"}
     process = start("study", "train", *CELL, f"--runs={tmp_path}", **environment)
