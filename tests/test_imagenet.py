@@ -6,7 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -352,24 +353,34 @@ def test_one_image_too_few_is_said() -> None:
     assert "begins with n00000001" in next(folder.content_problems(Path("d"), other, subset=False, data=Path("d")))
 
 
-def test_folders_that_cannot_be_read_are_said(layout: Path) -> None:
+def test_folders_that_cannot_be_read_are_said() -> None:
     """As a user who is not root, in a process of its own; root may read everything."""
-    for path in (layout, *layout.parents[:2]):
-        path.chmod(0o755)
-    first = min((layout / "imagenet" / "train").iterdir())
-    first.chmod(0)
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        data = Path(name)
+        data.chmod(0o755)
+        arrange(data / "imagenet", classes=5)
+        first = min((data / "imagenet" / "train").iterdir())
+        first.chmod(0)
+        said = as_another_user(lambda: told(data))
+        first.chmod(0o755)
+    assert f"{first} cannot be read; run: chmod -R u+rX {first.parent}" in said
+
+
+def as_another_user(say: Callable[[], str]) -> str:
+    """What a function says in a forked process that is not root's."""
     reading, writing = os.pipe()
     if os.fork() == 0:
-        if os.geteuid() == 0:
-            os.setresuid(65534, 65534, 65534)
-        os.write(writing, told(layout).encode())
-        os._exit(0)
+        try:
+            if os.geteuid() == 0:
+                os.setresuid(65534, 65534, 65534)
+            os.write(writing, say().encode())
+        finally:
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
         said = pipe.read()
     os.wait()
-    first.chmod(0o755)
-    assert f"{first} cannot be read; run: chmod -R u+rX {first.parent}" in said
+    return said
 
 
 @pytest.mark.parametrize("one_a_line", [False, True])
