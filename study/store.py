@@ -96,7 +96,7 @@ class Record:
     def finish(self, summary: Mapping[str, Any], figures: Mapping[str, Row]) -> None:
         """Write what a finished run leaves; the summary last, for it says that the run is finished."""
         for name, figure in figures.items():
-            write_json(self.folder / f"{name}.json", figure)
+            write_json(self.folder / f"{name}.json", figure, indent=None)
         write_json(self.folder / "summary.json", summary)
 
     def add(self, results: Mapping[str, Any]) -> None:
