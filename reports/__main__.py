@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.__main__ import Parser, spell
+from study.flags import Parser, spell
 from study.spec import InputError
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from time import perf_counter
 from types import FrameType
 from typing import Any
@@ -15,8 +16,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from study.module import Cell
@@ -115,11 +116,12 @@ class SignalStop(Callback):
         self.signum = 0
 
     def _note(self, signum: int, _: FrameType | None) -> None:
-        self.signum = signum
+        self.signum, self.cell.stop_asked = signum, True
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends it at once
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the place of Lightning's handler, which talks to other ranks inside the handler and can hang."""
+        self.cell = _cell(pl_module)
         for signum in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             signal.signal(signum, self._note)
 
@@ -139,6 +141,20 @@ class SignalStop(Callback):
         return trainer.strategy.reduce_boolean_decision(self.signum > 0, all=False)
 
 
+class _Bar(Progress):
+    """Asks the cell for its step whenever it is drawn: many steps may pass between two of Lightning's hooks."""
+
+    def __init__(self, cell: Cell, *columns: ProgressColumn, console: Console, disable: bool) -> None:
+        self.cell = cell
+        super().__init__(*columns, console=console, disable=disable)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar as it is now."""
+        for task in self.task_ids:
+            self.update(task, completed=self.cell.step)
+        return super().get_renderables()
+
+
 class ProgressBar(Callback):
     """One line with step, errors, speed and time left; silent where standard error is no terminal."""
 
@@ -150,13 +166,9 @@ class ProgressBar(Callback):
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         quiet = not (trainer.is_global_zero and sys.stderr.isatty())
         cell = _cell(pl_module)
-        self.progress = Progress(*columns, console=Console(stderr=True), disable=quiet)
+        self.progress = _Bar(cell, *columns, console=Console(stderr=True), disable=quiet)
         self.task = self.progress.add_task(cell.spec.title, total=cell.recipe.steps, completed=cell.step)
         self.progress.start()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Move the bar."""
-        self.progress.update(self.task, completed=_cell(pl_module).step)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the errors."""

@@ -222,10 +222,19 @@ class Images:
 
     def batch(self, seed: int, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
         """One rank's part of batch `step`: images (B, C, H, W), channels last in memory, and labels (B,)."""
-        chosen = plan(self.recipe, self.train_size, seed, step).part(rank, world_size)
-        image, top, left, flip = (torch.from_numpy(field).to(self.crops.device) for field in chosen)
+        plans = self.plans(seed, range(step, step + 1), rank, world_size)
+        return self.crop(plans[0].to(self.crops.device))
+
+    def plans(self, seed: int, steps: range, rank: int = 0, world_size: int = 1) -> Tensor:
+        """What one rank's batches are made of, on the host: a `Plan` of whole numbers for each step, as (K, 4, B)."""
+        each = [plan(self.recipe, self.train_size, seed, step).part(rank, world_size) for step in steps]
+        return torch.from_numpy(np.stack([np.stack(fields) for fields in each]))
+
+    def crop(self, plan: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch of a plan (4, B) that lies on the device: images (B, C, H, W) and labels (B,)."""
+        image, top, left, flip = plan.unbind()
         images = self.crops[image, top, left].float().sub_(self.mean_crops[top, left]).div_(self.peak)
-        images = torch.where(flip[:, None, None, None], images.flip(2), images)
+        images = torch.where(flip[:, None, None, None].bool(), images.flip(2), images)
         return images.permute(0, 3, 1, 2), self.train_labels[image]
 
     def expect(self, parts: Sequence[tuple[int, int]]) -> None:

@@ -39,6 +39,8 @@ class Machine:
     runs: Path = Path("runs")
     data: Path = Path("data")
     wandb: str = "auto"
+    step: str = "auto"
+    checkpoint_every: int = 0
 
     @property
     def devices_here(self) -> int:
@@ -94,6 +96,34 @@ def check_devices(devices: int) -> None:
         raise InputError(f"--devices={devices} cannot be had; this machine has {have}")
 
 
+def step_path(machine: Machine, dataset: str) -> str:
+    """How steps are taken: as a captured ``graph`` on one GPU that holds the images, else ``plain``.
+
+    Raises:
+        InputError: a graph is asked for where there can be none.
+    """
+    if machine.step == "plain":
+        return "plain"
+    lacks = {
+        "a GPU": not has_cuda(),
+        "one device": machine.world_size > 1,
+        "images that lie in memory": dataset == "imagenet",
+    }
+    missing = [what for what, is_missing in lacks.items() if is_missing]
+    if machine.step == "graph" and missing:
+        raise InputError(f"--step=graph needs {' and '.join(missing)}; give --step=auto, which takes what there is")
+    return "plain" if missing else "graph"
+
+
+def settle(precision: str) -> None:
+    """Say what torch leaves open: convolutions that sum in a fixed order, and TF32 for fp32 on GPUs that have it."""
+    torch.backends.cudnn.deterministic = True  # or a resumed run would end elsewhere
+    torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
+    if precision == "bf16" and not has_cuda() and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        print("study: this processor has no arithmetic for bf16; --precision=32 is faster here", file=sys.stderr)
+
+
 def check_disk(folder: Path, parameters: int) -> None:
     """Refuse a disk that cannot hold two checkpoints (weights and momentum) and the record."""
     need = 2 * 2 * 4 * parameters + 50 * 2**20
@@ -115,6 +145,9 @@ def provenance(spec: Spec, machine: Machine, fingerprint: str) -> Row:
         "world_size": machine.world_size,
         "per_device_batch": per_device_batch(recipe, machine.world_size),
         "precision": machine.precision,
+        "tf32": has_cuda() and machine.precision == "32" and torch.cuda.get_device_capability() >= (8, 0),
+        "step_path": step_path(machine, spec.dataset),
+        "checkpoint_every": machine.checkpoint_every,
         "recipe": json.loads(json.dumps(asdict(recipe))),  # lists for tuples, as it will be read back
         "data_fingerprint": fingerprint,
         "argv": sys.argv[1:],

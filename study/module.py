@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from study import network
-from study.data import DataSet, Reduce
+from study.data import DataSet, Images, Reduce
 from study.order import test_parts
 from study.recipes import (
     PLATEAU_DROPS,
@@ -29,6 +30,17 @@ from study.recipes import (
     recipe_for,
 )
 from study.spec import Spec
+from study.step import (
+    AT_ONCE,
+    GraphSteps,
+    PlainSteps,
+    ResidentSteps,
+    Steps,
+    in_segments,
+    ranges,
+    uncounted_batches,
+    update,
+)
 
 Ranges = DataLoader[tuple[int, int]]  # what Lightning loops over: (first, stop) pairs of steps or of test images
 
@@ -51,30 +63,25 @@ class Tally:
     """Counts of errors that stay on the device until they are asked for, summed over ranks then."""
 
     def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # wrong and loss; exact up to 2**53
-        self._seen = 0
+        self._sums = torch.zeros(3, dtype=torch.float64, device=device)  # wrong, seen and loss; exact up to 2**53
 
     def add(self, scores: Tensor, labels: Tensor, loss: Tensor) -> None:
         """Count one batch: scores (B, classes), labels (B,), the mean loss."""
-        wrong = (scores.argmax(1) != labels).sum()
-        self._sums += torch.stack([wrong.double(), loss.double() * len(labels)])
-        self._seen += len(labels)
+        wrong, seen = (scores.argmax(1) != labels).sum().double(), len(labels)
+        self._sums += torch.stack([wrong, torch.full_like(wrong, seen), loss.double() * seen])
 
     def counts(self, reduce: Reduce) -> Tensor:
         """Wrong, seen and summed loss over all ranks, as (3,)."""
-        wrong, loss = self._sums
-        return reduce(torch.stack([wrong, torch.full_like(wrong, self._seen), loss]))
+        return reduce(self._sums.clone())
 
     def restore(self, counts: Tensor) -> None:
         """Take up the counts of a checkpoint."""
-        wrong, seen, loss = counts.to(self._sums.device)
-        self._sums, self._seen = torch.stack([wrong, loss]), int(seen)
+        self._sums.copy_(counts)
 
     def take(self, reduce: Reduce) -> Errors:
         """Read the errors over all ranks and start anew."""
         wrong, seen, loss = self.counts(reduce).tolist()
         self._sums.zero_()
-        self._seen = 0
         return Errors(int(wrong), int(seen), loss / seen if seen else float("nan"))
 
 
@@ -82,20 +89,26 @@ class Cell(pl.LightningModule):
     """Trains one cell of the study.
 
     Attributes:
+        path: How steps are taken, ``plain`` or ``graph``.
+        checkpoint_every: Blocks between which activations are kept; 0 keeps all.
         step: Updates done so far.
+        stop_asked: Whether to end after the step that runs.
         warm_until: The step at which the conditional warm-up ended, None while it lasts (Sec. 4.2).
         drops: The steps from which the rate is a tenth each, as far as they are known.
         metrics: What the last evaluation found, under the names of the record and of W&B.
         confusion: Test images of the last evaluation by true class (rows) and predicted class (columns), (C, C).
     """
 
-    def __init__(self, spec: Spec, dataset: DataSet) -> None:
+    def __init__(self, spec: Spec, dataset: DataSet, path: str = "plain", checkpoint_every: int = 0) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.spec, self.recipe, self.dataset = spec, recipe_for(spec), dataset
         torch.manual_seed(spec.seed)
         self.net = network.build(spec.dataset, spec.depth, spec.shortcut).to(memory_format=torch.channels_last)
+        self.path, self.checkpoint_every = path, checkpoint_every
+        self.at_once = AT_ONCE
         self.step = 0
+        self.stop_asked = False
         self.warm_until: int | None = None if self.recipe.warmup_error is not None else 0
         self.drops = self.recipe.drops
         self._errors: list[float] = []  # running training errors since the last drop, in percent
@@ -127,41 +140,51 @@ class Cell(pl.LightningModule):
 
     # Training
 
+    def on_train_start(self) -> None:
+        """Make ready to take steps, now that a checkpoint is loaded."""
+        forward = in_segments(self.net, self.checkpoint_every) if self.checkpoint_every else self.net
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        # Lightning's own backward has DDP made ready, and costs a net this small a third of its step besides.
+        backward = self.manual_backward if self.trainer.world_size > 1 else torch.autograd.backward
+        one = partial(update, forward, optimizer, self._count, backward)
+        self.steps: Steps = PlainSteps(one, optimizer, self._batch)
+        if self.path == "graph" and isinstance(self.images, Images):
+            self.steps = GraphSteps(ResidentSteps(one, optimizer, self.images, self.spec.seed))
+
     def train_dataloader(self) -> Ranges:
-        """The steps up to the next evaluation, as (first, stop) pairs; none when the run is complete."""
+        """The steps up to the next evaluation, as (first, stop) pairs; none when the run is complete.
+
+        Several ranks take one step at a time, for they agree after each whether to stop.
+        """
         stop = next((stop for stop in self.recipe.evaluation_steps if stop > self.step), self.step)
-        return _ranges([(step, step + 1) for step in range(self.step, stop)])
+        return _ranges(ranges(self.step, stop, self.at_once if self.trainer.world_size == 1 else 1))
 
     def training_step(self, steps: tuple[int, int], _: int) -> None:
-        """Do the updates from first to stop."""
-        for step in range(*steps):
-            self.update(step)
-            self._watch_warmup()
+        """Do the updates from first to stop, or up to where a signal asks to stop."""
+        coming = range(*steps)
+        self.steps.expect(coming, [learning_rate(self.recipe, step, self.warm_until, self.drops) for step in coming])
+        with uncounted_batches(self.net) as counters:
+            for step in coming:
+                self.steps.take(step)
+                self.step = step + 1
+                if self.stop_asked:
+                    break
+        for counter in counters:
+            counter.fill_(self.step)
+        self._watch_warmup()
 
-    def update(self, step: int) -> None:
-        """One update on batch number `step`."""
-        images, labels = self.images.batch(self.spec.seed, step, self.global_rank, self.trainer.world_size)
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        for group in optimizer.param_groups:
-            group["lr"] = self.learning_rate()
-        scores = self.net(images)
-        loss = F.cross_entropy(scores, labels)
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
-        self.step = step + 1
-        for name in ("train", "warmup") if self.warm_until is None else ("train",):
-            self.tallies[name].add(scores.detach(), labels, loss.detach())
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        return self.images.batch(self.spec.seed, step, self.global_rank, self.trainer.world_size)
+
+    def _count(self, scores: Tensor, labels: Tensor, loss: Tensor) -> None:
+        for name in ("train", "warmup") if self.recipe.warmup_error is not None else ("train",):
+            self.tallies[name].add(scores, labels, loss)
 
     @property
     def at_evaluation(self) -> bool:
         """Whether the step just done is followed by an evaluation."""
         return self.step in self.recipe.evaluation_steps
-
-    def learning_rate(self) -> float:
-        """The rate of the coming update."""
-        return learning_rate(self.recipe, self.step, self.warm_until, self.drops)
 
     def _watch_warmup(self) -> None:
         """End the warm-up once the error over a window of steps is below the recipe's (Sec. 4.2)."""

@@ -34,7 +34,9 @@ FIGURES = ("responses", "confusion")  # what a finished run leaves besides its s
 FACTORS = ("dataset", "depth", "shortcut", "recipe", "seed")
 # What is noted of a run besides its factors, wherever runs stand side by side: the report's columns, W&B's config.
 COVARIATES = (
-    *("commit", "dirty", "device", "world_size", "per_device_batch", "precision", "threads", "data_fingerprint"),
+    *("commit", "dirty", "device", "world_size", "per_device_batch", "precision", "tf32"),
+    *("step_path", "checkpoint_every"),
+    *("threads", "data_fingerprint"),
     *("started", "torch", "argv"),
 )
 

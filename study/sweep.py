@@ -5,12 +5,13 @@ Each cell is a process of its own (``python -m study train``), so that a failing
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from itertools import product
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from study.mps import shared_gpu
 from study.recipes import recipe_for
 from study.spec import InputError, Spec
 from study.store import FACTORS, Record
@@ -121,6 +123,43 @@ def show_status(specs: Sequence[Spec], runs: Path) -> int:
     return 0
 
 
+def show_estimate(specs: Sequence[Spec], options: Sequence[str]) -> int:
+    """Measure a few steps of every network on this very device, and print hours and memory per cell and in all."""
+    table = Table(title=f"{len(specs)} cells on this device, one at a time")
+    for heading in ("cell", "ms a step", "hours", "memory MB"):
+        table.add_column(heading, justify="left" if heading == "cell" else "right")
+    measured: dict[tuple[str, int, str], dict[str, float]] = {}
+    total = 0.0
+    for spec in specs:
+        network = (spec.dataset, spec.depth, spec.shortcut)
+        if network not in measured:
+            measured[network] = _measure(spec, options)
+        ms, evaluation, memory = measured[network].values()
+        recipe = recipe_for(spec)
+        hours = (recipe.steps * ms / 1e3 + recipe.evaluations * evaluation) / 3600
+        total += hours
+        table.add_row(spec.name, f"{ms:.3g}", f"{hours:.3g}", f"{memory:.0f}")
+    table.add_row("all", "", f"{total:.3g}", "")
+    _console().print(table)
+    return 0
+
+
+def _measure(spec: Spec, options: Sequence[str]) -> dict[str, float]:
+    """Milliseconds a step, seconds an evaluation and megabytes of one network, by the bench in a process of its own."""
+    factors = [f"--{name}={spec.factors[name]}" for name in ("dataset", "depth", "shortcut")]
+    quick = ("--arms=ours", "--rounds=3", "--steps=3")
+    command = [sys.executable, "-m", "study", "bench", *factors, *options, *quick]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{spec.name} cannot be measured: {done.stderr.strip().splitlines()[-1]}")
+    rows = {row["what"]: row for row in map(json.loads, done.stdout.splitlines())}
+    return {
+        "ms": rows["step"]["ms_per_step"],
+        "evaluation": rows["evaluation"]["whole_test_set_seconds"],
+        "memory": rows["memory"]["peak_mb"],
+    }
+
+
 def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) -> int:
     """Train every cell that is not finished, `jobs` at a time.
 
@@ -131,8 +170,8 @@ def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) ->
         raise InputError(f"--jobs={jobs} must be at least 1")
     records = [Record(runs, spec) for spec in specs]
     signal.signal(signal.SIGTERM, _stop)
-    with Display(len(records)) as display, ThreadPoolExecutor(jobs) as pool:
-        cells = [_Job(record, machine, jobs) for record in records]
+    with shared_gpu(jobs) as service, Display(len(records)) as display, ThreadPoolExecutor(jobs) as pool:
+        cells = [_Job(record, machine, jobs, service) for record in records]
         waiting = [pool.submit(cell.run, display) for cell in cells]
         try:
             statuses = [future.result() for future in waiting]
@@ -155,11 +194,11 @@ def _stop(signum: int, _: FrameType | None) -> None:
 class _Job:
     """One cell's process, its output in the cell's folder."""
 
-    def __init__(self, record: Record, machine: Sequence[str], jobs: int) -> None:
+    def __init__(self, record: Record, machine: Sequence[str], jobs: int, service: Mapping[str, str]) -> None:
         self.record, self.command = record, command(record.spec, machine)
         self.process: subprocess.Popen[bytes] | None = None
         threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
-        self.environment = threads | os.environ
+        self.environment = {**threads, **os.environ, **service}
 
     def run(self, display: Display) -> int:
         """Train the cell unless it is finished; returns the exit status."""
@@ -237,4 +276,8 @@ def print_table(title: str, records: Sequence[Record]) -> None:
         table.add_row(
             record.spec.name, record.state(), *([str(last["step"])] if last else []), *(f"{x:.2f}" for x in shown)
         )
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 100)

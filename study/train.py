@@ -29,6 +29,8 @@ from study.machine import (
     now,
     peak_memory_mb,
     provenance,
+    settle,
+    step_path,
 )
 from study.module import Cell
 from study.recipes import recipe_for
@@ -46,7 +48,9 @@ def train(spec: Spec, machine: Machine) -> int:
         die_with_parent()
     record = Record(machine.runs, spec)
     check_devices(machine.devices_here)
-    cell = Cell(spec, load(spec, machine.data))
+    path = step_path(machine, spec.dataset)
+    settle(machine.precision)
+    cell = Cell(spec, load(spec, machine.data), path, machine.checkpoint_every)
     if is_first_rank():
         record.open(provenance(spec, machine, cell.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import run
 
-from study.__main__ import parser, spell
+from study.flags import parser, spell
 
 CELL = ["--dataset=digits", "--depth=8", "--shortcut=A"]
 
@@ -32,6 +32,9 @@ CELL = ["--dataset=digits", "--depth=8", "--shortcut=A"]
         ),
         ([*CELL, "--precision=16"], "precision '16' is unknown; choose one of: 32, bf16"),
         ([*CELL, "--wandb=on"], "wandb 'on' is unknown"),
+        ([*CELL, "--step=fast"], "step 'fast' is unknown; choose one of: auto, plain, graph"),
+        ([*CELL, "--step=graph", "--devices=2"], "--step=graph needs"),
+        ([*CELL, "--checkpoint-every=-1"], "--checkpoint-every=-1 must be a number of blocks"),
         ([*CELL, "--learning-rate=0.2"], "unrecognized arguments: --learning-rate=0.2"),
         (["--dataset=digits"], "required: --depth, --shortcut"),
     ],
@@ -109,7 +112,7 @@ def test_the_flags_are_frozen() -> None:
     flags = {flag for action in train._actions for flag in action.option_strings}
     assert flags - {"-h", "--help"} == {
         *("--dataset", "--depth", "--shortcut", "--recipe", "--seed"),
-        *("--devices", "--precision", "--runs", "--data", "--wandb"),
+        *("--devices", "--precision", "--step", "--checkpoint-every", "--runs", "--data", "--wandb"),
     }
 
 

@@ -38,11 +38,14 @@ ALLOWED = {
         *("study.spec", "study.recipes", "study.imagenet", "study.imagenet.batches", "study.imagenet.folder"),
         "study.imagenet.readers",
     },
+    "study.flags": {"study.spec"},
     "study.doctor": {"study", "study.spec", "study.machine", "study.imagenet"},
-    "study.module": {"study", "study.spec", "study.recipes", "study.data", "study.order"},
+    "study.step": {"study.data", "study.recipes"},
+    "study.module": {"study", "study.spec", "study.recipes", "study.data", "study.order", "study.step"},
     "study.store": {"study.spec"},
     "study.callbacks": {"study.module", "study.store"},
-    "study.sweep": {"study.spec", "study.recipes", "study.store"},
+    "study.mps": set(),
+    "study.sweep": {"study.spec", "study.recipes", "study.store", "study.mps"},
     "study.machine": {"study.spec", "study.recipes", "study.store"},
     "study.account": {"study.spec"},
     "study.figures": {"study.spec", "study.store"},
@@ -54,9 +57,21 @@ ALLOWED = {
     },
     "study.__main__": {
         *("study", "study.spec", "study.recipes", "study.store", "study.data", "study.machine", "study.train"),
-        *("study.doctor", "study.imagenet.bench", "study.imagenet.evaluate", "study.imagenet.prepare"),
+        *("study.flags", "study.bench", "study.doctor"),
+        *("study.imagenet.bench", "study.imagenet.evaluate", "study.imagenet.prepare"),
     },
     "study.complexity": {"study.network"},
+    "bench.arms": {
+        *("study", "study.spec", "study.recipes", "study.data", "study.machine", "study.module", "study.step"),
+        *("study.store", "study.train"),
+    },
+    "bench.measures": {
+        *("study", "study.spec", "study.data", "study.machine", "study.step", "study.store", "study.bench.arms"),
+    },
+    "bench.run": {
+        *("study", "study.spec", "study.recipes", "study.machine", "study.mps", "study.step"),
+        *("study.bench", "study.bench.arms"),
+    },
     "reports.paper": set(),
     "reports.stats": set(),
     "reports.snapshot": {"study.spec", "study.recipes", "study.store"},
@@ -77,7 +92,7 @@ ALLOWED = {
         "study.spec",
     },
     "reports.publish": {"reports.paper", "study.account", "study.spec", "study.store"},
-    "reports.__main__": {"reports", "reports.gather", "reports.publish", "study.spec", "study.__main__"},
+    "reports.__main__": {"reports", "reports.gather", "reports.publish", "study.spec", "study.flags"},
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from conftest import ROOT, run, wait_for
 
 from reports import paper
 from study import sweep
-from study.__main__ import parser, spell
+from study.flags import parser, spell
 from study.spec import InputError, Spec
 from study.store import Record
 

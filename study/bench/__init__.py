@@ -1,0 +1,1 @@
+"""How fast training is here, beside what else one could run."""

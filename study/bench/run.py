@@ -1,0 +1,149 @@
+"""`study bench`: ways to train in turns, in one process and in random order; JSON lines on standard output.
+
+On a shared machine times wander and ratios of neighbouring turns do not: each arm's ratio to ours is taken within a
+round, and the median over the rounds is given with the interval in which it lies with 95 % confidence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from scipy.stats import quantile_test
+
+from study import data
+from study.bench import measures
+from study.bench.arms import Arm, Bare, Loader, Ours, Subject
+from study.machine import Machine, now, peak_memory_mb, provenance, settle, step_path
+from study.mps import shared_gpu
+from study.recipes import recipe_for
+from study.spec import InputError, Spec, check_choice
+from study.step import compile_blocks
+
+ARMS = ("ours", "plain", "bare", "loader", "compiled")
+FEWEST = 6  # rounds of which the extremes hold a median with 95 %
+
+
+def bench(spec: Spec, machine: Machine, arms: Sequence[str], rounds: int, steps: int) -> int:
+    """Compare the arms on one cell, ours among them; returns the exit status."""
+    for arm in arms:
+        check_choice("arm", arm, ARMS)
+    if "loader" in arms and spec.dataset != "cifar10":
+        raise InputError(f"there are no PIL images of {spec.dataset}; give --arms=ours,plain,bare")
+    subject = _subject(spec, machine)
+    say("machine", **_machine(subject))
+    everything = len(arms) > 1
+    seconds = _take_turns({name: _arm(name, subject) for name in arms}, rounds, steps)
+    batch = recipe_for(spec).batch
+    for name, turns in seconds.items():
+        ms = 1e3 * median(turns) / steps
+        row = {"ms_per_step": ms, "images_per_second": 1e3 * batch / ms, "rounds": rounds, "steps": steps}
+        say("step", cell=spec.name, arm=name, precision="32" if name == "loader" else machine.precision, **row)
+        if name != "ours":
+            say("ratio", cell=spec.name, ours_to=name, **compare(seconds["ours"], turns))
+    least = measures.floor(subject)
+    say("floor", cell=spec.name, **least, ours_over_floor=1e3 * median(seconds["ours"]) / steps / least["floor_ms"])
+    say("evaluation", cell=spec.name, **measures.evaluation(subject))
+    say("memory", cell=spec.name, peak_mb=peak_memory_mb())
+    if everything:
+        say("overhead", **measures.overhead())
+        say("start_up", **measures.start_up())
+    return 0
+
+
+def bench_memory(spec: Spec, machine: Machine) -> int:
+    """What one update keeps in memory, without and with `--checkpoint-every`; returns the exit status."""
+    subject = _subject(spec, machine)
+    say("machine", **_machine(subject))
+    for every in dict.fromkeys((machine.checkpoint_every or 10, 0)):
+        say("memory", cell=spec.name, precision=machine.precision, **measures.memory(subject, every))
+    return 0
+
+
+def bench_jobs(arguments: Sequence[str], jobs: Sequence[int]) -> int:
+    """Images a second of one device against the number of runs on it, each a process of its own."""
+    command = [sys.executable, "-m", "study", "bench", *arguments, "--arms=ours"]
+    for count in jobs:
+        threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
+        with shared_gpu(count) as service:
+            variables = os.environ | threads | service
+            runs = [subprocess.Popen(command, env=variables, stdout=subprocess.PIPE) for _ in range(count)]
+            rows = [row for run in runs for row in read(run.communicate()[0].decode())]
+        speeds = [row["images_per_second"] for row in rows if row["what"] == "step"]
+        if len(speeds) < count:
+            raise InputError(f"of {count} runs at a time {count - len(speeds)} failed; give fewer --jobs")
+        say("jobs", jobs=count, images_per_second=sum(speeds), of_each=speeds)
+    return 0
+
+
+def compare(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
+    """How many times as fast as the other we are: the median over the rounds, and its interval."""
+    ratios = [b / a for a, b in zip(ours, other, strict=True)]
+    interval: Any = quantile_test(ratios, p=0.5).confidence_interval(0.95)
+    ends = [interval.low, interval.high] if len(ratios) >= FEWEST else None
+    return {"times_as_fast": median(ratios), "interval": ends, "rounds": len(ratios)}
+
+
+def say(what: str, **row: Any) -> None:
+    """Print one JSON line, numbers to four figures."""
+    print(json.dumps({"what": what} | _short(row)), flush=True)
+
+
+def read(text: str) -> Iterator[dict[str, Any]]:
+    """The lines that `say` printed."""
+    return (json.loads(line) for line in text.splitlines() if line.startswith("{"))
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: _short(part) for key, part in value.items()}
+    return [_short(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _subject(spec: Spec, machine: Machine) -> Subject:
+    settle(machine.precision)
+    return Subject(spec, data.load(spec.dataset, machine.data), machine)
+
+
+def _machine(subject: Subject) -> dict[str, Any]:
+    begun = provenance(subject.spec, subject.machine, "")
+    keys = ("device", "threads", "precision", "tf32", "step_path", "checkpoint_every", "versions", "commit", "dirty")
+    return {key: begun[key] for key in keys} | {"cores": os.cpu_count(), "date": now()}
+
+
+def _arm(name: str, subject: Subject) -> Arm:
+    match name:
+        case "ours":
+            return Ours(subject, step_path(subject.machine, subject.spec.dataset))
+        case "plain":
+            return Ours(subject, "plain", at_once=1)
+        case "compiled":
+            return Ours(subject, step_path(subject.machine, subject.spec.dataset), blocks=compile_blocks)
+        case "bare":
+            return Bare(subject)
+        case _:
+            return Loader(subject)
+
+
+def _take_turns(arms: dict[str, Arm], rounds: int, steps: int) -> dict[str, list[float]]:
+    """Seconds of every turn: in each round every arm takes one, in random order."""
+    order, seconds = list(arms), {name: [0.0] * rounds for name in arms}
+    shuffle = random.Random(0).shuffle
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        for turn in progress.track(range(rounds), description="rounds"):
+            shuffle(order)
+            for name in order:
+                torch.manual_seed(turn)
+                seconds[name][turn] = arms[name].turn(steps)
+    return seconds
