@@ -176,6 +176,7 @@ def test_a_cell_begun_elsewhere_goes_on_in_its_own_run(bench: Bench) -> None:
     assert found.excluded["reason"].tolist() == ["handed out by W&B, but never begun: the cell is another run's"]
 
 
+@pytest.mark.slow
 def test_launch_trains_a_sweep_from_one_command_and_what_w_and_b_lost(bench: Bench) -> None:
     """A cell that was handed out to nobody is trained all the same."""
     bench.server.cloud.lost = 1

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from conftest import CELL, SPEC, Start, train, values, wait_for
 
 from study.store import FIGURES, Record
@@ -58,6 +59,7 @@ def assert_equal_records(one: Record, other: Record) -> None:
         assert one.figure(figure) == other.figure(figure) is not None
 
 
+@pytest.mark.slow
 def test_each_signal_ends_the_step_and_leaves_a_checkpoint(undisturbed: Record, tmp_path: Path, start: Start) -> None:
     record = Record(tmp_path, SPEC)
     for signum, after in ((signal.SIGTERM, 5), (signal.SIGUSR1, 20), (signal.SIGINT, 35)):
@@ -72,6 +74,7 @@ def test_each_signal_ends_the_step_and_leaves_a_checkpoint(undisturbed: Record, 
     assert_equal_records(record, undisturbed)
 
 
+@pytest.mark.slow
 def test_two_ranks_resume_exactly(two_ranks: Record, tmp_path: Path, start: Start) -> None:
     record = Record(tmp_path, SPEC)
     process = start("study", "train", *CELL, f"--runs={tmp_path}", "--devices=2")

@@ -175,6 +175,7 @@ def test_a_run_deleted_while_it_was_stopped_goes_on_as_a_new_one(server: Server,
     assert_mirrored(server.cloud, record)
 
 
+@pytest.mark.slow
 def test_a_client_that_dies_is_begun_anew(server: Server, tmp_path: Path, start: Start) -> None:
     """wandb's own service process, killed as for want of memory: nothing is lost, here or there."""
     record = Record(tmp_path, SPEC)

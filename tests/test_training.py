@@ -90,6 +90,7 @@ def test_two_ranks_train_the_same_batches_and_count_each_test_image_once(
     assert two.history()[0]["train/loss"] == pytest.approx(one.history()[0]["train/loss"], rel=0.15)
 
 
+@pytest.mark.slow
 def test_two_nodes_under_torchrun_are_the_two_ranks_of_one_run(two_ranks: Record, tmp_path: Path, start: Start) -> None:
     """A process on each of two nodes, as SLURM starts them: one record, and the weights of two ranks on one node."""
     with socket.socket() as free:
