@@ -138,6 +138,7 @@ def test_two_agents_train_every_cell_once_and_both_sources_gather_alike(bench: B
     assert_gathers_alike(bench)
 
 
+@pytest.mark.slow
 def test_a_preempted_agents_cell_ends_as_if_left_alone(bench: Bench, undisturbed: Record) -> None:
     """SIGTERM to an agent in mid-run, then a new agent: one run, one history, the weights of an undisturbed one."""
     file = bench.folder / "one.yaml"

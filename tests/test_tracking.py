@@ -78,6 +78,7 @@ def test_an_online_run_is_the_record(server: Server, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {SPEC.name, "wandb"}, "all it wrote lies under the runs folder"
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_as_the_same_run(server: Server, tmp_path: Path, start: Start) -> None:
     """SIGTERM, then SIGKILL, then to the end: one run there, with one continuous history."""
     record, environment = Record(tmp_path, SPEC), isolated(server, tmp_path)
