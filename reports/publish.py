@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.paper import FIG6_TOP
-from study.account import has_account
+from study.account import check_account, check_project
 from study.spec import InputError
 from study.store import read_json, write_json
 
@@ -39,12 +39,10 @@ def publish(folder: Path, project: str) -> dict[str, str]:
     """
     if not (folder / "REPORT.md").exists():
         raise InputError(f"{folder} holds no REPORT.md; run: python -m reports build --out={folder}")
-    if project.count("/") != 1:
-        raise InputError(f"--wandb={project} is no ENTITY/PROJECT")
+    check_project(project)
     if importlib.util.find_spec("wandb_workspaces") is None:
         raise InputError("publishing needs wandb-workspaces; run: pip install 'resnet-study[publish]'")
-    if not has_account():
-        raise InputError("W&B has no API key here; run: wandb login")
+    check_account()
     os.environ.setdefault("WANDB_SILENT", "true")
     before = read_json(folder / PUBLISHED) or {}
     try:

@@ -1,4 +1,4 @@
-"""Runs as W&B has them: full histories, never the sampled 500 points, kept on disk under the run's last step.
+"""Runs as W&B has them: full histories, never the sampled 500 points, kept on disk until a run has more rows.
 
 Requests that fail are tried again with growing pauses by the client itself.
 """
@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import track
 
-from study.account import has_account
+from study.account import check_account, check_project
 from study.spec import InputError, Spec
 from study.store import COVARIATES, FACTORS, Row, State, read_json, write_json
 from study.store import Run as Recorded
@@ -39,19 +39,17 @@ def read_wandb(path: str) -> tuple[list[Recorded], dict[str, str]]:
     Raises:
         InputError: no account, no such project, or W&B cannot be reached.
     """
-    if path.count("/") != 1:
-        raise InputError(f"--wandb={path} is no ENTITY/PROJECT")
-    if not has_account():
-        raise InputError("W&B has no API key here; run: wandb login, or gather --runs=PATH alone")
+    check_project(path)
+    check_account("gather --runs=PATH alone")
     os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 
     try:
         listed = list(wandb.Api(timeout=PATIENCE).runs(path, per_page=PAGE, lazy=False))
         return _read(listed, user_cache_path("resnet-study") / path)
-    except (wandb.Error, ValueError) as error:
+    except Exception as error:  # the client's errors have no base class in common
         why = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read from W&B ({why}); check the name, or wait and gather again") from None
+        raise InputError(f"{path} cannot be read from W&B ({why}); check the name, or wait and gather again") from error
 
 
 def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str, str]]:

@@ -35,6 +35,18 @@ def mode(asked: str) -> str:
     return "online" if has_account() else "offline"
 
 
+def check_account(otherwise: str = "") -> None:
+    """Refuse to go on without an API key, saying what can be done `otherwise`."""
+    if not has_account():
+        raise InputError(f"W&B has no API key here; run: wandb login{otherwise and f', or {otherwise}'}")
+
+
+def check_project(path: str) -> None:
+    """Refuse what is not ENTITY/PROJECT."""
+    if path.count("/") != 1:
+        raise InputError(f"--wandb={path} is no ENTITY/PROJECT")
+
+
 def has_account() -> bool:
     """Whether an API key is configured, as wandb itself looks for one; asks no server."""
     if os.environ.get("WANDB_API_KEY"):

@@ -15,14 +15,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import yaml
 
-from study.account import PROJECT, has_account, mode
+from study.account import PROJECT, check_account, mode
 from study.spec import InputError, Spec
-from study.store import CLIENT, Record
-from study.sweep import Display, command, print_table
+from study.store import CLIENT, Record, unwritable
+from study.sweep import Display, command, interrupt, print_table
 
 STAGGER = 2.0  # seconds between two agents' starts, so that they don't ask for the same thing at once
 GRACE = 120.0  # seconds that a stopped run has for its checkpoint and for W&B
@@ -72,21 +71,23 @@ def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], runs: Path
     after a checkpoint and no other is begun.
 
     Raises:
-        InputError: no account, or W&B cannot be reached.
+        InputError: no account, W&B cannot be reached, or the runs folder cannot be written.
     """
+    try:
+        (runs / CLIENT).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(runs, error) from None
     sweep = create(file)
-    (runs / CLIENT).mkdir(parents=True, exist_ok=True)
     paths = {"STUDY_RUNS": str(runs.absolute()), "WANDB_DIR": str(runs.absolute())}
     workers = [_Worker(part, {**machine, **paths}, runs / CLIENT / f"agent-{part.name}.log") for part in fleet]
     records = [Record(runs, spec) for spec in specs]
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         for worker in workers:
             worker.commands.append([sys.executable, "-m", "wandb", "agent", "--forward-signals", sweep])
         _watch(workers, records)
-        left = [record.spec for record in records if record.state() != "finished"]
-        for i, spec in enumerate(left):
-            workers[i % len(workers)].commands.append(command(spec, ["--wandb=online"]))
+        for i, record in enumerate(_unfinished(records)):
+            workers[i % len(workers)].commands.append(command(record.spec, ["--wandb=online"]))
         _watch(workers, records)
     except KeyboardInterrupt as stop:
         for worker in workers:
@@ -95,17 +96,21 @@ def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], runs: Path
             worker.wait()
         return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
     print_table(f"{len(specs)} cells in {runs}, sweep {sweep}", records)
-    for record in records:
-        if record.state() != "finished":
-            print(f"study: {record.spec.name} is not finished; see {runs / CLIENT}/agent-*.log", file=sys.stderr)
-    return int(any(record.state() != "finished" for record in records))
+    left = _unfinished(records)
+    for record in left:
+        print(f"study: {record.spec.name} is not finished; see {runs / CLIENT}/agent-*.log", file=sys.stderr)
+    return int(bool(left))
+
+
+def _unfinished(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.state() != "finished"]
 
 
 def create(file: Path) -> str:
     """Make the sweep in W&B; returns its path, ENTITY/PROJECT/SWEEP."""
     instead = f"without W&B: python -m study sweep {file}"
-    if mode("online") and not has_account():
-        raise InputError(f"W&B has no API key here; run: wandb login, or {instead}")
+    mode("online")  # which needs the package
+    check_account(instead)
     import wandb
 
     os.environ.setdefault("WANDB_SILENT", "true")
@@ -116,10 +121,6 @@ def create(file: Path) -> str:
         raise InputError(f"W&B cannot make the sweep ({why}); mend it, or {instead}") from None
     wandb.teardown()  # the agents have clients of their own
     return "/".join((os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep))
-
-
-def _stop(signum: int, _: FrameType | None) -> None:
-    raise KeyboardInterrupt(signum)
 
 
 class _Worker:

@@ -62,9 +62,7 @@ class Record:
         except Timeout:
             raise InputError(f"{self.spec.name} is being trained by another process; wait for it or stop it") from None
         except OSError as error:
-            raise InputError(
-                f"runs folder {self.folder.parent} cannot be written ({error.strerror}); give another with --runs=PATH"
-            ) from None
+            raise unwritable(self.folder.parent, error) from None
         self._mend_torn_line()
         before = self.provenance()
         for key in ("recipe", "data_fingerprint"):
@@ -192,6 +190,11 @@ def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
         except (InputError, json.JSONDecodeError) as error:
             excluded[folder.name] = str(error)
     return found, excluded
+
+
+def unwritable(runs: Path, error: OSError) -> InputError:
+    """What to say of a runs folder that cannot be written."""
+    return InputError(f"runs folder {runs} cannot be written ({error.strerror}); give another with --runs=PATH")
 
 
 def describe(summary: Row) -> str:

@@ -27,7 +27,7 @@ from rich.table import Table
 from study.mps import shared_gpu
 from study.recipes import recipe_for
 from study.spec import InputError, Spec
-from study.store import FACTORS, Record
+from study.store import FACTORS, Record, unwritable
 
 NUMBERS = ("depth", "seed")
 KEYS = ("program", "command", "method", "metric", "name", "description", "project", "entity", "parameters", "run_cap")
@@ -169,7 +169,7 @@ def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) ->
     if jobs < 1:
         raise InputError(f"--jobs={jobs} must be at least 1")
     records = [Record(runs, spec) for spec in specs]
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, interrupt)
     with shared_gpu(jobs) as service, Display(len(records)) as display, ThreadPoolExecutor(jobs) as pool:
         cells = [_Job(record, machine, jobs, service) for record in records]
         waiting = [pool.submit(cell.run, display) for cell in cells]
@@ -187,7 +187,8 @@ def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) ->
     return 1 if failed else 0
 
 
-def _stop(signum: int, _: FrameType | None) -> None:
+def interrupt(signum: int, _: FrameType | None) -> None:
+    """Have a signal end what runs as Ctrl-C does."""
     raise KeyboardInterrupt(signum)
 
 
@@ -207,9 +208,7 @@ class _Job:
                 self.record.folder.mkdir(parents=True, exist_ok=True)
                 log = (self.record.folder / "output.log").open("ab")
             except OSError as error:
-                raise InputError(
-                    f"runs folder {self.record.folder.parent} cannot be written ({error.strerror})"
-                ) from None
+                raise unwritable(self.record.folder.parent, error) from None
             with log, subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log) as self.process:
                 while self.process.poll() is None:
                     time.sleep(0.2)

@@ -24,10 +24,11 @@ from study.store import CLIENT, FIGURES, Record, covariates
 if TYPE_CHECKING:
     from wandb import Run
 
-PATIENCE = {  # seconds for a server that does not answer
-    "WANDB_INIT_TIMEOUT": "30",
+DEFAULTS = {
+    "WANDB_INIT_TIMEOUT": "30",  # seconds for a server that does not answer
     "WANDB_FINISH_TIMEOUT": "60",
     "WANDB_FINISH_TIMEOUT_RAISES": "true",
+    "WANDB_SILENT": "true",
 }
 AGENTS_OWN = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")  # by which an agent binds a run to itself
 
@@ -121,13 +122,8 @@ def mirror(record: Record, asked: str) -> Mirror | None:
     chosen = mode(asked)
     if chosen == "disabled":
         return None
-    client = str((record.folder.parent / CLIENT).absolute())
-    for name, value in {
-        "WANDB_CACHE_DIR": client,
-        "WANDB_DATA_DIR": client,
-        "WANDB_SILENT": "true",
-        **PATIENCE,
-    }.items():
+    folders = dict.fromkeys(("WANDB_CACHE_DIR", "WANDB_DATA_DIR"), str((record.folder.parent / CLIENT).absolute()))
+    for name, value in (folders | DEFAULTS).items():
         os.environ.setdefault(name, value)
     os.environ["WANDB_MODE"] = chosen  # wandb refuses a variable that is set to nothing
     return Mirror(record)

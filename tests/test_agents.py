@@ -248,6 +248,14 @@ def test_slices_that_cannot_be_are_refused(gpus: str, per_run: int, says: str) -
         launch.slices(gpus, per_run)
 
 
+def test_launch_into_a_folder_that_cannot_be_written_makes_no_sweep(bench: Bench) -> None:
+    (bench.folder / "file").touch()
+    words = ("study", "launch", str(small(bench.folder)), "--gpus=cpu", f"--runs={bench.folder / 'file' / 'runs'}")
+    done = run(*words, **bench.environment)
+    assert done.returncode == 2 and "cannot be written" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not bench.server.cloud.sweeps
+
+
 @pytest.mark.slow
 def test_launch_without_an_account_or_a_server_is_one_line(bench: Bench) -> None:
     bench.server.close()

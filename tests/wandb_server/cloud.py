@@ -96,6 +96,7 @@ class Cloud:
         self.views: dict[str, Json] = {}
         self.deleted: set[str] = set()
         self.lost = 0  # how many cells are still to be handed out to nobody, as when an answer is lost on its way
+        self.forbidden: set[str] = set()  # runs whose histories may not be read
         self.truncated: set[str] = set()  # runs whose histories come without their last row
         self.address = ""
 

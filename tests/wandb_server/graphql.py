@@ -139,6 +139,8 @@ def parquet_history(cloud: Cloud, given: Json) -> Json:
 
 
 def history_page(cloud: Cloud, given: Json) -> Json:
+    if given["run"] in cloud.forbidden:
+        raise Unknown(403, "permission denied")
     found = cloud.runs[given["run"]]
     lines = [line for line in found.history if given["minStep"] <= json.loads(line)["_step"] < given["maxStep"]]
     return {"project": {"run": {"history": lines[:-1] if given["run"] in cloud.truncated else lines}}}
