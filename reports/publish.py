@@ -6,14 +6,13 @@ Written with wandb-workspaces (the extra `publish`). Publishing again updates wh
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.paper import FIG6_TOP
-from study.account import check_account, check_project
+from study.account import asking, check_account, check_project
 from study.spec import InputError
 from study.store import read_json, write_json
 
@@ -43,13 +42,10 @@ def publish(folder: Path, project: str) -> dict[str, str]:
     if importlib.util.find_spec("wandb_workspaces") is None:
         raise InputError("publishing needs wandb-workspaces; run: pip install 'resnet-study[publish]'")
     check_account()
-    os.environ.setdefault("WANDB_SILENT", "true")
     before = read_json(folder / PUBLISHED) or {}
-    try:
+    with asking("W&B does not take the report", "try again later"):
         made = {"workspace": _workspace(project, before), "report": _report(project, folder, before)}
         addresses = {kind: view.save().url for kind, view in made.items()}
-    except Exception as error:
-        raise InputError(f"W&B does not take the report ({' '.join(str(error).split())}); try again later") from None
     write_json(folder / PUBLISHED, addresses)
     return addresses
 

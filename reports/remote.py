@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import track
 
-from study.account import check_account, check_project
+from study.account import asking, check_account, check_project
 from study.spec import InputError, Spec
 from study.store import COVARIATES, FACTORS, Row, State, read_json, write_json
 from study.store import Run as Recorded
@@ -41,15 +40,11 @@ def read_wandb(path: str) -> tuple[list[Recorded], dict[str, str]]:
     """
     check_project(path)
     check_account("gather --runs=PATH alone")
-    os.environ.setdefault("WANDB_SILENT", "true")
-    import wandb
+    with asking(f"{path} cannot be read from W&B", "check the name, or wait and gather again"):
+        import wandb
 
-    try:
         listed = list(wandb.Api(timeout=PATIENCE).runs(path, per_page=PAGE, lazy=False))
         return _read(listed, user_cache_path("resnet-study") / path)
-    except Exception as error:  # the client's errors have no base class in common
-        why = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read from W&B ({why}); check the name, or wait and gather again") from error
 
 
 def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str, str]]:

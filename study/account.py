@@ -1,16 +1,20 @@
-"""Whether W&B can be used here, found out without asking it; standard library only."""
+"""Whether W&B can be used here, found out without asking it, and what holds whenever it is asked."""
 
 from __future__ import annotations
 
 import importlib.util
 import netrc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 from study.spec import InputError
 
 PROJECT = "resnet-study"  # where WANDB_PROJECT names no other
+FAREWELL = 10.0  # seconds for wandb's service to end; where its server is gone it may never do so by itself
 
 
 def mode(asked: str) -> str:
@@ -45,6 +49,37 @@ def check_project(path: str) -> None:
     """Refuse what is not ENTITY/PROJECT."""
     if path.count("/") != 1:
         raise InputError(f"--wandb={path} is no ENTITY/PROJECT")
+
+
+@contextmanager
+def asking(what: str, mend: str) -> Iterator[None]:
+    """Ask W&B for something through its client, whose service ends with the question.
+
+    Raises:
+        InputError: the client failed; its errors have no base class in common.
+    """
+    os.environ.setdefault("WANDB_SILENT", "true")
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{what} ({' '.join(str(error).split())}); {mend}") from error
+    finally:
+        end_client()
+
+
+def end_client() -> None:
+    """End what wandb's client left running, or it holds on to a run that failed, or to this process when it exits."""
+    import wandb
+
+    def end() -> None:
+        with suppress(Exception):
+            wandb.teardown()
+
+    farewell = Thread(target=end, daemon=True)
+    farewell.start()
+    farewell.join(FAREWELL)
 
 
 def has_account() -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from study.account import PROJECT, check_account, mode
+from study.account import PROJECT, asking, check_account, mode
 from study.spec import InputError, Spec
 from study.store import CLIENT, Record, unwritable
 from study.sweep import Display, command, interrupt, print_table
@@ -111,15 +111,10 @@ def create(file: Path) -> str:
     instead = f"without W&B: python -m study sweep {file}"
     mode("online")  # which needs the package
     check_account(instead)
-    import wandb
+    with asking("W&B cannot make the sweep", f"mend it, or {instead}"):
+        import wandb
 
-    os.environ.setdefault("WANDB_SILENT", "true")
-    try:
         sweep = wandb.sweep(yaml.safe_load(file.read_text()), project=os.environ.get("WANDB_PROJECT", PROJECT))
-    except Exception as error:
-        why = " ".join(str(error).split())
-        raise InputError(f"W&B cannot make the sweep ({why}); mend it, or {instead}") from None
-    wandb.teardown()  # the agents have clients of their own
     return "/".join((os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep))
 
 

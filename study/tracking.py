@@ -10,13 +10,12 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.loggers import Logger
 
-from study.account import PROJECT, mode
+from study.account import PROJECT, end_client, mode
 from study.recipes import recipe_for
 from study.spec import Spec
 from study.store import CLIENT, FIGURES, Record, covariates
@@ -94,7 +93,7 @@ class Mirror(Logger):
         except Exception as error:
             _say(f"W&B's client failed in {self.name} ({error}) and is begun anew")
             try:
-                _end_client()
+                end_client()
                 self._begin()
                 if again:
                     act(self.run)
@@ -130,24 +129,17 @@ def mirror(record: Record, asked: str) -> Mirror | None:
 
 
 def _close(run: Run, status: int) -> None:
-    """Wait for the last rows to arrive, but not for ever."""
+    """Wait for the last rows to arrive and the client to end, but not for ever."""
     try:
         run.finish(exit_code=status)
     except TimeoutError:
         command = f"wandb sync --include-online {Path(run.dir).parent}"
         _say(f"W&B lacks the end of {run.name}; later: {command} (and --id=NEW where it was deleted there)")
+    end_client()
 
 
 def _say(what: str) -> None:
     print(f"study: {what}", file=sys.stderr)
-
-
-def _end_client() -> None:
-    """End what the client left running, or it holds on to the run that failed."""
-    import wandb
-
-    with suppress(Exception):
-        wandb.teardown()
 
 
 def exhibits(spec: Spec) -> list[str]:
@@ -190,7 +182,7 @@ def _open(record: Record) -> Run:
     try:
         run = wandb.init(**arguments)
     except Exception as error:
-        _end_client()
+        end_client()
         why = str(error).split("\n")[0]
         if "deleted" in why:
             record.note(wandb_id=secrets.token_hex(4))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,14 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120, pause: float =
         assert time.monotonic() < deadline, "waited in vain"
         if pause:
             time.sleep(pause)
+
+
+def children(parent: int, name: str) -> list[int]:
+    """The processes of that name which a process started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            pid, called, _, started_by = path.read_text().split()[:4]
+            if (called, started_by) == (f"({name})", str(parent)):
+                found.append(int(pid))
+    return found

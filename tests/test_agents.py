@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ENVIRONMENT, ROOT, run, wait_for
+from conftest import ENVIRONMENT, ROOT, children, run, wait_for
 from wandb_server import ENTITY, Server
 
 from reports import snapshot
@@ -266,3 +266,18 @@ def test_launch_without_an_account_or_a_server_is_one_line(bench: Bench) -> None
         done = run(*words, **bench.environment | variables)
         assert done.returncode == 2 and says in done.stderr and "python -m study sweep" in done.stderr
         assert done.stderr.count("\n") == 1 and time.monotonic() - since < 60
+
+
+@pytest.mark.slow
+def test_a_client_that_never_ends_does_not_hold_the_launch(bench: Bench) -> None:
+    """wandb's own service process, stopped while it is asked: the launch says so and is gone all the same."""
+    process = bench.start(sys.executable, "-m", "study", "launch", str(small(bench.folder)), "--gpus=cpu")
+    wait_for(lambda: bool(children(process.pid, "wandb-core")))
+    (service,) = children(process.pid, "wandb-core")
+    os.kill(service, signal.SIGSTOP)
+    try:
+        assert process.wait(90) == 2
+    finally:
+        os.kill(service, signal.SIGKILL)
+    said = (bench.folder / "output.log").read_text()
+    assert "W&B cannot make the sweep" in said and said.count("\n") == 1, said

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Start, run, wait_for
+from conftest import Start, children, run, wait_for
 from wandb_server import Cloud, Faults, Server
 
 from study.spec import Spec
@@ -182,17 +182,9 @@ def test_a_client_that_dies_is_begun_anew(server: Server, tmp_path: Path, start:
     record = Record(tmp_path, SPEC)
     process = start("study", "train", *CELL, f"--runs={tmp_path}", **isolated(server, tmp_path))
     wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
-    for service in children(process.pid, "wandb-core"):
-        os.kill(service, signal.SIGKILL)
+    (service,) = children(process.pid, "wandb-core")
+    os.kill(service, signal.SIGKILL)
     output = process.communicate(timeout=90)[0]
     assert process.returncode == 0, output
     assert output.count(f"study: W&B's client failed in {SPEC.name}") == 1
     assert_mirrored(server.cloud, record)
-
-
-def children(parent: int, name: str) -> list[int]:
-    """The processes of that name which a process started."""
-    status = [path.read_text().split() for path in Path("/proc").glob("[0-9]*/stat")]
-    found = [int(fields[0]) for fields in status if fields[1] == f"({name})" and fields[3] == str(parent)]
-    assert found, f"process {parent} has no {name}"
-    return found
