@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import ENVIRONMENT, ROOT, children, run, wait_for
-from wandb_server import ENTITY, Server
+from wandb_server import ENTITY, Faults, Server
 
 from reports import snapshot
 from study import launch, sweep
@@ -271,8 +271,9 @@ def test_launch_without_an_account_or_a_server_is_one_line(bench: Bench) -> None
 @pytest.mark.slow
 def test_a_client_that_never_ends_does_not_hold_the_launch(bench: Bench) -> None:
     """wandb's own service process, stopped while it is asked: the launch says so and is gone all the same."""
+    bench.server.faults = Faults((-1,), every=1)
     process = bench.start(sys.executable, "-m", "study", "launch", str(small(bench.folder)), "--gpus=cpu")
-    wait_for(lambda: bool(children(process.pid, "wandb-core")))
+    wait_for(lambda: bench.server.requests > 0)
     (service,) = children(process.pid, "wandb-core")
     os.kill(service, signal.SIGSTOP)
     try:
