@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.flags import Parser, spell
-from study.spec import InputError
+from study.flags import Parser, entry, spell
 
 
 def parser() -> Parser:
@@ -76,12 +75,8 @@ def _publish(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """The entry point: one line and status 2 for what the user can mend."""
-    try:
-        return run(sys.argv[1:])
-    except InputError as error:
-        print(f"reports: {error}", file=sys.stderr)
-        return 2
+    """The entry point."""
+    return entry("reports", run)
 
 
 if __name__ == "__main__":

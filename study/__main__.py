@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from study.flags import MACHINE_OPTIONS, check, parser, spell
+from study.flags import MACHINE_OPTIONS, check, entry, parser, spell
 from study.recipes import per_device_batch, recipe_for
 from study.spec import DATASETS, InputError, Spec, check_choice
 from study.store import Record, describe
@@ -128,14 +128,8 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """The entry point: one line and status 2 for what the user can mend."""
-    try:
-        return run(sys.argv[1:])
-    except InputError as error:
-        print(f"study: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    """The entry point."""
+    return entry("study", run)
 
 
 if __name__ == "__main__":

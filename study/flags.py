@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -179,3 +180,19 @@ def check(options: argparse.Namespace) -> None:
             )
     if "wandb" in options:
         check_choice("wandb", options.wandb, WANDB_MODES)
+
+
+def entry(program: str, run: Callable[[Sequence[str]], int]) -> int:
+    """Run a command line; returns its exit status, which is 2, after one line, for what the user can mend."""
+    try:
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+        return status
+    except InputError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # who reads our output has seen enough, as head does; Python would complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import run
+from conftest import ROOT, command, run
 
 from study.flags import parser, spell
 
@@ -44,6 +45,16 @@ def test_a_wrong_input_gets_one_line_and_status_2(arguments: list[str], says: st
     assert done.returncode == 2, done.stderr
     assert says in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
     assert not (tmp_path / "runs").exists(), "nothing was begun"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """As ``| head -1``: the pipe is closed before all is written."""
+    words = command("study", "sweep", "sweeps/digits_seeds.yaml", "--dry-run")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(words, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_runs_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
