@@ -180,7 +180,10 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     drawing = next(drawing for drawing in part.drawings if drawing.name.startswith("fig6"))
     runs = part.group.of(snapshot.results)
     where = Path(os.path.relpath(folder, readme.parent)) / "figures" / f"{drawing.name}.svg"
-    caption = f"{drawing.caption} {len(runs)} runs on {', '.join(sorted(set(runs['device'])))}."
+    seeds = runs.groupby(["depth", "shortcut"])["seed"].nunique()
+    each = " to ".join(map(str, sorted({seeds.min(), seeds.max()})))
+    devices = ", ".join(sorted(set(runs["device"])))
+    caption = f"{drawing.caption} {len(runs)} runs, seeds per network: {each}; on {devices}."
     table = replace(part.tables[0], rows=[tuple(text(cell) for cell in row) for row in part.tables[0].rows])
     block = f"![{drawing.alternative}]({where})\n\n*{caption}*\n\n{markdown(table)}\n\n{table.caption.strip()}"
     readme.write_text(f"{old.split(BEGIN)[0]}{BEGIN}\n\n{block}\n\n{END}{old.split(END)[1]}")

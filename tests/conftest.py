@@ -20,6 +20,7 @@ from study.spec import Spec
 from study.store import Record
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "reports" / "results"
 # One thread, as in the subprocesses: sums come in the same order everywhere, so that equal means equal to the bit.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
 torch.set_num_threads(1)

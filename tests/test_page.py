@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT, run
+from conftest import RESULTS, ROOT, run
 from playwright.sync_api import Page, sync_playwright
 
 from reports import curves, exhibits, render, snapshot
@@ -78,7 +78,7 @@ def test_it_prints(tab: tuple[Page, list[str]]) -> None:
 def test_synthetic_data_is_called_so_where_it_stands(built: Path) -> None:
     for name in ("REPORT.md", "report.html"):
         assert "Synthetic data" in (built / name).read_text()
-        assert "Synthetic data" not in (ROOT / "docs" / "demo" / name).read_text()
+        assert "Synthetic data" not in (RESULTS / name).read_text()
 
 
 def test_two_builds_are_byte_identical_and_check_sees_a_change(built: Path, tmp_path: Path) -> None:

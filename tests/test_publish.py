@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, run
+from conftest import RESULTS, run
 from wandb_server import ENTITY, Cloud, Run, Server
 
 PROJECT = f"{ENTITY}/resnet-study"
@@ -25,9 +25,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def published(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Cloud, Path]:
-    """The demo's report, published twice."""
+    """The committed report, published twice."""
     out = tmp_path_factory.mktemp("published")
-    shutil.copy(ROOT / "docs" / "demo" / "REPORT.md", out)
+    shutil.copy(RESULTS / "REPORT.md", out)
     for _ in range(2):
         done = publish(server, out)
         assert done.returncode == 0, done.stderr
@@ -100,6 +100,6 @@ def test_the_report_mirrors_the_page_with_live_panels(published: tuple[Cloud, Pa
 def test_what_stands_in_the_way_is_one_line(server: Server, tmp_path: Path) -> None:
     done = publish(server, tmp_path)
     assert done.returncode == 2 and "holds no REPORT.md; run: python -m reports build" in done.stderr
-    shutil.copy(ROOT / "docs" / "demo" / "REPORT.md", tmp_path)
+    shutil.copy(RESULTS / "REPORT.md", tmp_path)
     done = publish(server, tmp_path, WANDB_API_KEY="")
     assert done.returncode == 2 and "wandb login" in done.stderr and done.stderr.count("\n") == 1
