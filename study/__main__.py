@@ -17,7 +17,7 @@ def run(arguments: Sequence[str]) -> int:
     options = parser().parse_args(spell(arguments))
     check(options)
     verbs = {
-        **{"train": _train, "sweep": _sweep, "launch": _launch, "test": _test},
+        **{"train": _train, "sweep": _sweep, "launch": _launch, "test": _test, "probe": _probe},
         **{"prepare": _prepare, "doctor": _doctor, "bench": _bench},
     }
     return verbs[options.verb](options)
@@ -69,6 +69,12 @@ def _test(options: argparse.Namespace) -> int:
     from study.imagenet.evaluate import evaluate
 
     return evaluate(options.subjects, options.protocol, options.data, options.recalibrate)
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from study.probes import probe
+
+    return probe(options.folder, options.data)
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -61,6 +61,10 @@ def parser() -> Parser:
     test.add_argument("--protocol", default="10crop", help="1crop | 10crop | dense | ensemble (default: %(default)s)")
     test.add_argument("--recalibrate", action="store_true", help="with batch-norm statistics averaged anew")
     add_data_option(test)
+
+    probe = verbs.add_parser("probe", help="what a trained net's layers do, and whether a deeper one could copy it")
+    probe.add_argument("folder", type=Path, help="a run folder on digits or CIFAR-10")
+    add_data_option(probe)
     _add_machine_verbs(verbs)
     return top
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -275,6 +276,14 @@ class Cell(pl.LightningModule):
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda_rng"])
+
+
+def trained(spec: Spec, checkpoint: Path) -> tuple[network.ResNet, int]:
+    """The network of a cell's checkpoint, on the CPU, and how many steps it has taken."""
+    net = network.build(spec.dataset, spec.depth, spec.shortcut)
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    net.load_state_dict({name.removeprefix("net."): tensor for name, tensor in saved["state_dict"].items()})
+    return net, saved["cell"]["step"]
 
 
 def _ranges(pairs: list[tuple[int, int]]) -> Ranges:

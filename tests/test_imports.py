@@ -31,8 +31,9 @@ ALLOWED = {
         "study.imagenet.readers",
     },
     "imagenet.evaluate": {
-        *("study", "study.spec", "study.recipes", "study.store", "study.machine", "study.imagenet"),
-        *("study.imagenet.batches", "study.imagenet.folder", "study.imagenet.protocols", "study.imagenet.weights"),
+        *("study.spec", "study.recipes", "study.store", "study.machine", "study.module", "study.network"),
+        *("study.imagenet", "study.imagenet.batches", "study.imagenet.folder", "study.imagenet.protocols"),
+        "study.imagenet.weights",
     },
     "imagenet.bench": {
         *("study.spec", "study.recipes", "study.imagenet", "study.imagenet.batches", "study.imagenet.folder"),
@@ -57,10 +58,14 @@ ALLOWED = {
     },
     "study.__main__": {
         *("study", "study.spec", "study.recipes", "study.store", "study.data", "study.machine", "study.train"),
-        *("study.flags", "study.bench", "study.doctor"),
+        *("study.flags", "study.bench", "study.doctor", "study.probes"),
         *("study.imagenet.bench", "study.imagenet.evaluate", "study.imagenet.prepare"),
     },
     "study.complexity": {"study.network"},
+    "study.probes": {
+        *("study", "study.spec", "study.recipes", "study.network", "study.data", "study.machine", "study.module"),
+        "study.store",
+    },
     "bench.arms": {
         *("study", "study.spec", "study.recipes", "study.data", "study.machine", "study.module", "study.step"),
         *("study.store", "study.train"),

@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import update_bn
 
-from study import network
 from study.imagenet import folder
 from study.imagenet.batches import Jpegs, worker_count
 from study.imagenet.folder import Folder
 from study.imagenet.protocols import PROTOCOLS, Score, Subject, test
 from study.imagenet.weights import read_torchvision
 from study.machine import has_cuda
+from study.module import trained
+from study.network import ResNet
 from study.recipes import ImageNetRecipe, recipe_for
 from study.spec import InputError, Spec, check_choice
 from study.store import Record
@@ -90,17 +91,14 @@ def _load(path: Path, record: Record | None, images: Folder, recalibrate: bool, 
             raise InputError(f"{path} is no run folder; only runs of this study are recalibrated")
         net, mean = read_torchvision(path)
         return Subject(net.to(device), torch.from_numpy(mean).to(device))
-    spec = record.spec
-    net = network.build(spec.dataset, spec.depth, spec.shortcut)
-    state = torch.load(record.checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    net.load_state_dict({name.removeprefix("net."): tensor for name, tensor in state.items()})
+    net, _ = trained(record.spec, record.checkpoint)
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recalibrate:
-        recalibrated(net, spec, images, device)
+        recalibrated(net, record.spec, images, device)
     return Subject(net, torch.from_numpy(images.mean).to(device))
 
 
-def recalibrated(net: network.ResNet, spec: Spec, images: Folder, device: torch.device) -> None:
+def recalibrated(net: ResNet, spec: Spec, images: Folder, device: torch.device) -> None:
     """Set batch norm's statistics to true averages over training batches, those of the run's first steps."""
     recipe = recipe_for(spec)
     assert isinstance(recipe, ImageNetRecipe)
