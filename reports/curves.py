@@ -146,7 +146,7 @@ def fig7(responses: pd.DataFrame, e: Evidence) -> Drawing | None:
         caption = "Fig. 7. Standard deviations of each layer's response, after batch norm and before ReLU or addition"
         caption += f": mean over seeds ({e.group.name})." + (THIN if e.group == CIFAR else "")
         means = ", ".join(f"{e.title(net)} {e.net(net)['response'].mean():.2f}" for net in nets if not e.net(net).empty)
-        return _saved(
+        return saved(
             figure, f"fig7-{e.group.dataset}-{e.group.recipe}", caption, f"Mean over layers: {means or 'no run yet'}."
         )
 
@@ -163,7 +163,7 @@ def hours(results: pd.DataFrame) -> Drawing:
             axis.legend(fontsize=6)
         best = results.nsmallest(1, "test_error").to_dict("records")
         said = [f"Lowest: {run['run']}, {run['test_error']:.2f} % in {run['hours']:.2f} hours." for run in best]
-        return _saved(
+        return saved(
             figure, "hours", "Test error against hours of training and evaluation, a point per run.", " ".join(said)
         )
 
@@ -235,15 +235,15 @@ def _split_legend(figure: Figure, thin: bool) -> None:
 
 def _drawing(figure: Figure, name: str, caption: str, curves: pd.DataFrame, e: Evidence) -> Drawing:
     if curves.empty:
-        return _saved(figure, name, caption, "The paper's curves alone: no run of ours yet.")
+        return saved(figure, name, caption, "The paper's curves alone: no run of ours yet.")
     ends = curves[curves["step"] == curves.groupby("run")["step"].transform("max")]
     mean = ends.groupby(["shortcut", "depth", "split"], sort=True)["error"].mean().reset_index()
     rows = mean.itertuples(index=False, name=None)
     said = [f"{e.title((int(depth), shortcut))} {split} {error:.1f} %" for shortcut, depth, split, error in rows]
-    return _saved(figure, name, caption, "Error against steps. At the end: " + ", ".join(said) + ".")
+    return saved(figure, name, caption, "Error against steps. At the end: " + ", ".join(said) + ".")
 
 
-def _saved(figure: Figure, name: str, caption: str, alternative: str) -> Drawing:
+def saved(figure: Figure, name: str, caption: str, alternative: str) -> Drawing:
     """The figure as files that are the same each time; the SVG can stand inside a page."""
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     svg, png = io.StringIO(), io.BytesIO()

@@ -40,7 +40,7 @@ def _unite(here: Sequence[Run], there: Sequence[Run]) -> list[Run]:
     united = []
     for run in here:
         twin = by_id.pop(run.wandb[0], None)
-        united.append(run if twin is None else replace(_fuller(run, twin), wandb=twin.wandb))
+        united.append(run if twin is None else replace(_fuller(run, twin), wandb=twin.wandb, probes=run.probes))
     return [*united, *by_id.values()]
 
 

@@ -82,7 +82,7 @@ def _record(spec: Spec, run: Run, cache: Path) -> Recorded | str:
     state: State = "finished" if is_finished else "running" if run.state == "running" else "interrupted"
     covariates = {name: run.config.get(name) for name in COVARIATES}
     rows, responses = parts["rows"], parts["responses"]
-    return Recorded(spec, state, covariates, rows, summary if is_finished else None, responses, (run.id, run.url))
+    return Recorded(spec, state, covariates, rows, summary if is_finished else None, responses, wandb=(run.id, run.url))
 
 
 def _parts(run: Run, is_finished: bool, cache: Path) -> Row | str:

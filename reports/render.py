@@ -6,14 +6,14 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports import curves, exhibits, paper
+from reports import curves, exhibits, paper, probes
 from reports.claims import Claim, Evidence, Finding, Group, judge_all
 from reports.claims.kinds import CIFAR, IMAGENET
 from reports.curves import Drawing
@@ -81,7 +81,7 @@ def sections(snapshot: Snapshot) -> list[Section]:
     """All sections: the glance first, then what has runs, then what waits for some."""
     parts = [_section(snapshot, Evidence(snapshot.results, group)) for group in _groups(snapshot)]
     parts.sort(key=lambda part: part.group is not None and part.group.of(snapshot.results).empty)
-    return [_glance(snapshot, parts), *parts, _cost(snapshot), _sources(snapshot)]
+    return [_glance(snapshot, parts), *parts, *_left_open(snapshot), _cost(snapshot), _sources(snapshot)]
 
 
 def _groups(snapshot: Snapshot) -> list[Group]:
@@ -118,6 +118,17 @@ def _protocol(e: Evidence) -> str:
     if e.group in (CIFAR, IMAGENET):
         return "The paper's own protocol; departures from it are listed at the end."
     return "A variant of the paper's protocol; recipes.py says how it differs."
+
+
+def _left_open(snapshot: Snapshot) -> Iterator[Section]:
+    """What the paper leaves open, for each group that has probed nets."""
+    for group in _groups(snapshot):
+        e = Evidence(snapshot.results, group)
+        if not probes.of_group(snapshot.deeper, e).empty:
+            tables = [probes.gradient_table(snapshot.signals, e), probes.deeper_table(snapshot.deeper, e)]
+            drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e)]
+            text = f"{probes.TEXT} These nets were trained by a scaled-down protocol." if e.toy else probes.TEXT
+            yield Section(f"Left open by the paper: {group.name}", text, tables, drawings)
 
 
 def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:

@@ -1,8 +1,9 @@
-"""The snapshot: two tables gathered from run records, from which alone everything else is built.
+"""The snapshot: tables gathered from run records, from which alone everything else is built.
 
     DIR/runs.csv        a row per run: its factors, whether it counts and why not, its results, its provenance
     DIR/history.csv.gz  a row per run and evaluation
     DIR/responses.csv.gz  a row per run and layer (Fig. 7)
+    DIR/signals.csv.gz, blocks.csv.gz, deeper.csv.gz  what `study probe` found
 
 Nothing recorded is dropped: a run that does not count keeps its row and says why.
 """
@@ -13,8 +14,8 @@ import gzip
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -50,6 +51,15 @@ HISTORY_COLUMNS = [
     *("test/top1_error", "test/wrong", "test/seen", "test/loss"),
 ]
 RESPONSE_COLUMNS = ["run", "layer", "name", "std"]
+PROBE_COLUMNS = {
+    "signals": ["run", "moment", "layer", "name", "weight", "gradient", "signal", "signal_gradient"],
+    "blocks": ["run", "block", "name", "change", "without", "linear"],
+    "deeper": [
+        *("run", "depth", "difference", "largest_score", "error", "copy_error"),
+        *("training_loss", "copy_training_loss"),
+    ],
+}
+PACKED = ("history", "responses", *PROBE_COLUMNS)
 # Of the results, what is no measure. Measures are floats, also where JSON on its way through W&B made 0.0 a 0.
 COUNTS = [f"{split}/{count}" for split in ("train", "test") for count in ("wrong", "seen")]
 COUNTS += ["step", "samples", "warm_until", "parameters", "weights_sha256", "ended"]
@@ -62,6 +72,9 @@ class Snapshot:
     runs: pd.DataFrame
     history: pd.DataFrame
     responses: pd.DataFrame
+    signals: pd.DataFrame = field(default_factory=lambda: _nothing("signals"))
+    blocks: pd.DataFrame = field(default_factory=lambda: _nothing("blocks"))
+    deeper: pd.DataFrame = field(default_factory=lambda: _nothing("deeper"))
 
     @property
     def counting(self) -> pd.DataFrame:
@@ -118,7 +131,26 @@ def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
         _frame(rows, RUN_COLUMNS, [name for name in RESULTS if name not in COUNTS] + PROTOCOLS),
         _frame(history, HISTORY_COLUMNS, [name for name in HISTORY_COLUMNS if name not in ("run", *COUNTS)]),
         _frame(layers, RESPONSE_COLUMNS, ["std"]),
+        *_probes(runs),
     )
+
+
+def _probes(runs: Mapping[str, Run]) -> Iterator[pd.DataFrame]:
+    """What probes found, in the order of `PROBE_COLUMNS`; layers and blocks numbered in their order."""
+    rows: dict[str, list[Row]] = {name: [] for name in PROBE_COLUMNS}
+    for name, run in runs.items():
+        if not (found := run.probes):
+            continue
+        order: dict[str, int] = {}
+        for row in found["signals"]:
+            number = order.setdefault(row["layer"], len(order) + 1)
+            rows["signals"].append({"run": name, **row, "layer": number, "name": row["layer"]})
+        for number, row in enumerate(found["blocks"]):
+            rows["blocks"].append({"run": name, **row, "block": number, "name": row["block"]})
+        rows["deeper"].append({"run": name, **found["copy"]})
+    for name, columns in PROBE_COLUMNS.items():
+        words = {"run", "moment", "layer", "block", "name", "depth"}
+        yield _frame(rows[name], columns, [column for column in columns if column not in words])
 
 
 def _frame(rows: Sequence[Row], columns: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
@@ -176,7 +208,7 @@ def write(snapshot: Snapshot, folder: Path) -> None:
     """Write the tables; the same snapshot gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     snapshot.runs.to_csv(folder / "runs.csv", index=False)
-    for name in ("history", "responses"):
+    for name in PACKED:
         text = getattr(snapshot, name).to_csv(index=False)
         with (folder / f"{name}.csv.gz").open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
             packed.write(text.encode())
@@ -195,9 +227,16 @@ def read(folder: Path) -> Snapshot:
     runs = pd.read_csv(
         folder / "runs.csv", dtype=text, keep_default_na=False, na_values=missing, float_precision="round_trip"
     )
-    history, responses = (_read_gz(folder / f"{name}.csv.gz") for name in ("history", "responses"))
-    return Snapshot(runs, history, responses)
+    return Snapshot(runs, *(_read_gz(folder / f"{name}.csv.gz") for name in PACKED))
 
 
 def _read_gz(path: Path) -> pd.DataFrame:
+    """A packed table; one of probes that is not there has no rows, as snapshots up to 2026-11-21 have none."""
+    name = path.name.removesuffix(".csv.gz")
+    if name in PROBE_COLUMNS and not path.exists():
+        return _nothing(name)
     return pd.read_csv(io.BytesIO(gzip.decompress(path.read_bytes())), float_precision="round_trip")
+
+
+def _nothing(probe: str) -> pd.DataFrame:
+    return pd.DataFrame(columns=PROBE_COLUMNS[probe])

@@ -31,7 +31,7 @@ from study.module import trained
 from study.network import BasicBlock, Projection, ResNet
 from study.recipes import learning_rate, recipe_for
 from study.spec import InputError, Spec
-from study.store import Record, Row, write_json
+from study.store import PROBES, Record, Row, write_json
 
 IMAGES = 2_000  # that linear classifiers are fitted to, and as many test images at most that errors are counted on
 ERRORS = Console(stderr=True)
@@ -58,7 +58,7 @@ def probe(folder: Path, root: Path) -> int:
         "blocks": blocks(net, record.spec, images),
         "copy": copy(net, record.spec, images),
     }
-    write_json(record.folder / "probes.json", found)
+    write_json(record.folder / f"{PROBES}.json", found)
     _show(found)
     return 0
 

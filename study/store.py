@@ -30,6 +30,7 @@ Row = dict[str, Any]
 
 CLIENT = "wandb"  # the folder beside the cells' that belongs to the W&B client
 FIGURES = ("responses", "confusion")  # what a finished run leaves besides its summary
+PROBES = "probes"  # what the verb of that name found
 
 FACTORS = ("dataset", "depth", "shortcut", "recipe", "seed")
 # What is noted of a run besides its factors, wherever runs stand side by side: the report's columns, W&B's config.
@@ -117,7 +118,7 @@ class Record:
         return read_json(self.folder / "summary.json")
 
     def figure(self, name: str) -> Row | None:
-        """One of `FIGURES`; None unless finished, or where the cell has none."""
+        """One of `FIGURES`, or `PROBES`; None where the cell has none."""
         return read_json(self.folder / f"{name}.json")
 
     def state(self) -> State:
@@ -156,13 +157,14 @@ class Run:
     history: list[Row]
     summary: Row | None
     responses: Row | None = field(default=None, repr=False)
+    probes: Row | None = field(default=None, repr=False)
     wandb: tuple[str | None, str | None] = (None, None)
 
 
 def read_run(record: Record) -> Run:
     """Read one cell's record."""
     begun = record.provenance()
-    about = (covariates(begun), record.history(), record.summary(), record.figure("responses"))
+    about = (covariates(begun), record.history(), record.summary(), record.figure("responses"), record.figure(PROBES))
     return Run(record.spec, record.state(), *about, wandb=(begun.get("wandb_id"), begun.get("url")))
 
 

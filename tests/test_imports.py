@@ -92,6 +92,7 @@ ALLOWED = {
         *("study.spec", "study.recipes"),
     },
     "reports.curves": {"reports", "reports.claims.kinds"},
+    "reports.probes": {"reports.claims.kinds", "reports.curves", "reports.tables"},
     "reports.render": {
         *("reports", "reports.claims", "reports.claims.kinds", "reports.curves", "reports.snapshot", "reports.tables"),
         "study.spec",

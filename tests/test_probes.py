@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import SPEC, run
 from torch.nn import functional as F
 
+from reports import render, snapshot
+from reports.gather import gather
 from study import data, network, probes
 from study.data import Images
 from study.module import trained
@@ -118,8 +122,24 @@ def test_the_verb_writes_what_it_found(undisturbed: Record, tmp_path: Path) -> N
     assert summary and found["run"] == SPEC.name and found["step"] == 336
     assert found["copy"]["error"] == pytest.approx(summary["test/top1_error"]) == found["copy"]["copy_error"]
     assert found["blocks"][-1]["linear"] < found["blocks"][0]["linear"], "deeper features are easier to read"
+    assert_reported(tmp_path, found)
     net, _ = trained(SPEC, folder / "checkpoints" / "last.ckpt")
     assert weights_sha256(net) == summary["weights_sha256"]
+
+
+def assert_reported(runs: Path, found: dict[str, Any]) -> None:
+    """The snapshot has every number, off the disk too, and the report shows them."""
+    snapshot.write(gather(runs), runs / "out")
+    read = snapshot.read(runs / "out")
+    assert list(read.signals["gradient"]) == [row["gradient"] for row in found["signals"]]
+    assert list(read.signals["layer"]) == [*range(1, 8)] * 3
+    assert list(read.blocks["linear"]) == [row["linear"] for row in found["blocks"]]
+    assert read.deeper.drop(columns="run").to_dict("records") == [found["copy"]]
+    report = str(render.report(read)["REPORT.md"]).split("## Left open by the paper: digits, recipe paper")[1]
+    start = [row["gradient"] for row in found["signals"][:7]]
+    ends = rf"{start[0]:.2g} \| +{start[-1]:.2g} \| +{max(start) / min(start):.0f} \|"
+    assert re.search(rf"ResNet-8\]\S+ +\| start +\| +{ends}", report)
+    assert "14 layers |" in report and "scaled-down protocol" in report
 
 
 def test_what_cannot_be_probed_is_said(undisturbed: Record, tmp_path: Path) -> None:

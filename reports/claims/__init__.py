@@ -18,7 +18,7 @@ __all__ = ["CLAIMS", "UNDECIDED", "Claim", "Evidence", "Finding", "Group", "judg
 CLAIMS: tuple[Claim, ...] = (*cifar.CLAIMS, *imagenet.CLAIMS, *counted.CLAIMS)
 
 UNDECIDED: tuple[tuple[str, str, str], ...] = (
-    ("C07", "Sec. 4.1: plain nets' gradients have healthy norms, nothing vanishes", "no gradients are recorded yet"),
+    ("C07", "Sec. 4.1: plain nets' gradients have healthy norms, nothing vanishes", "it gives no number"),
     ("C33", "Sec. 3.2: residual functions of a single layer show no advantage", "blocks of one layer are not built"),
     ("C35", "Sec. 4.1: plain nets may converge exponentially slowly", "a conjecture, which the paper does not test"),
     ("C36", "Tables 7 and 8: ResNet-101 improves object detection", "the study covers classification"),
