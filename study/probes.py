@@ -95,32 +95,30 @@ def signals(net: ResNet, spec: Spec, images: Images) -> list[Row]:
     return [{"moment": moment} | row for moment, at in moments.items() for row in _layers(deepcopy(at), *batch)]
 
 
-def _layers(net: ResNet, inputs: Tensor, labels: Tensor) -> Iterator[Row]:
+def _layers(net: ResNet, inputs: Tensor, labels: Tensor) -> list[Row]:
     """In training mode, for each convolution of the main path in order.
 
     weight, gradient: Frobenius norms of the weights and of the loss's gradient with regard to them. signal,
     signal_gradient: standard deviation of the response before batch norm, root mean square of the gradient there.
     """
-    responses: dict[str, Tensor] = {}
+    rows: dict[str, Row] = {}
 
-    def keep(name: str, response: Tensor) -> None:
-        response.retain_grad()
-        responses[name] = response
+    def watch(name: str, response: Tensor) -> None:
+        rows[name] = {"layer": name, "signal": float(response.detach().std())}
+        response.register_hook(lambda gradient: rows[name].update(signal_gradient=_root_mean_square(gradient)))
 
     layers = {n: m for n, m in net.named_modules() if isinstance(m, nn.Conv2d) and ".shortcut." not in n}
     for name, layer in layers.items():
-        layer.register_forward_hook(lambda _module, _inputs, response, name=name: keep(name, response))
+        layer.register_forward_hook(lambda _module, _inputs, response, name=name: watch(name, response))
     torch.autograd.backward(_loss(net, inputs, labels))
     for name, layer in layers.items():
-        response, gradient, weight_gradient = responses[name], responses[name].grad, layer.weight.grad
-        assert gradient is not None and weight_gradient is not None
-        yield {
-            "layer": name,
-            "weight": float(layer.weight.detach().norm()),
-            "gradient": float(weight_gradient.norm()),
-            "signal": float(response.detach().std()),
-            "signal_gradient": float(gradient.square().mean().sqrt()),
-        }
+        assert layer.weight.grad is not None
+        rows[name] |= {"weight": float(layer.weight.detach().norm()), "gradient": float(layer.weight.grad.norm())}
+    return list(rows.values())
+
+
+def _root_mean_square(values: Tensor) -> float:
+    return float(values.square().mean().sqrt())
 
 
 def _loss(net: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
