@@ -105,7 +105,9 @@ def _layers(net: ResNet, inputs: Tensor, labels: Tensor) -> list[Row]:
 
     def watch(name: str, response: Tensor) -> None:
         rows[name] = {"layer": name, "signal": float(response.detach().std())}
-        response.register_hook(lambda gradient: rows[name].update(signal_gradient=_root_mean_square(gradient)))
+        response.register_hook(  # type: ignore[no-untyped-call]
+            lambda gradient: rows[name].update(signal_gradient=_root_mean_square(gradient))
+        )
 
     layers = {n: m for n, m in net.named_modules() if isinstance(m, nn.Conv2d) and ".shortcut." not in n}
     for name, layer in layers.items():

@@ -84,15 +84,16 @@ def test_signals_are_those_of_the_nets_they_name(images: Images) -> None:
     start = network.build("digits", 8, "none")
     for now, of in ((start, rows[:7]), (net, rows[14:])):
         batch = images.batch(3, recipe_for(SPEC).steps)
-        loss = F.cross_entropy(deepcopy(now).train()(batch[0]), batch[1])
-        assert loss.isfinite()
         for row in of:
-            copied = deepcopy(now).train()
-            weight = copied.get_submodule(row["layer"]).weight
-            (gradient,) = torch.autograd.grad(F.cross_entropy(copied(batch[0]), batch[1]), [weight])
-            assert row["weight"] == pytest.approx(float(weight.detach().norm()), rel=1e-5)
+            copied, kept = deepcopy(now).train(), []
+            layer = copied.get_submodule(row["layer"])
+            layer.register_forward_hook(lambda _module, _inputs, response, kept=kept: kept.append(response))
+            loss = F.cross_entropy(copied(batch[0]), batch[1])
+            gradient, behind = torch.autograd.grad(loss, [layer.weight, *kept])
+            assert row["weight"] == pytest.approx(float(layer.weight.detach().norm()), rel=1e-5)
             assert row["gradient"] == pytest.approx(float(gradient.norm()), rel=1e-3)
-            assert row["signal"] > 0 and row["signal_gradient"] > 0
+            assert row["signal"] == pytest.approx(kept[0].detach().numpy().std(), rel=1e-3)
+            assert row["signal_gradient"] == pytest.approx(float(behind.norm()) / behind.numel() ** 0.5, rel=1e-3)
     moved = [abs(a["weight"] - b["weight"]) for a, b in zip(rows[:7], rows[7:14], strict=True)]
     assert 0 < max(moved) < 0.1, "one step at the first rate of the ramp"
 
