@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports import curves, exhibits, paper, probes
@@ -178,7 +179,7 @@ def _plain(value: Any) -> Any:
 
 
 def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
-    """Put the first group's figure and table between the two marks of a README.
+    """Put a group's figure and table between the two marks of a README: the first that has plain and residual nets.
 
     Raises:
         InputError: the file is not there or has no marks.
@@ -186,7 +187,8 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     old = readme.read_text() if readme.exists() else ""
     if BEGIN not in old or END not in old:
         raise InputError(f"{readme} has no lines '{BEGIN}' and '{END}' to write between")
-    part = next(part for part in sections(snapshot) if part.group)
+    parts = [part for part in sections(snapshot) if part.group]
+    part = next((part for part in parts if part.group and _compares(part.group.of(snapshot.results))), parts[0])
     assert part.group is not None
     drawing = next(drawing for drawing in part.drawings if drawing.name.startswith("fig6"))
     runs = part.group.of(snapshot.results)
@@ -198,6 +200,10 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     table = replace(part.tables[0], rows=[tuple(text(cell) for cell in row) for row in part.tables[0].rows])
     block = f"![{drawing.alternative}]({where})\n\n*{caption}*\n\n{markdown(table)}\n\n{table.caption.strip()}"
     readme.write_text(f"{old.split(BEGIN)[0]}{BEGIN}\n\n{block}\n\n{END}{old.split(END)[1]}")
+
+
+def _compares(runs: pd.DataFrame) -> bool:
+    return set(runs["shortcut"] == "none") == {True, False}
 
 
 def page(template: str, parts: list[Section], synthetic: bool) -> str:

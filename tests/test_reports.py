@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,13 @@ def test_the_readmes_numbers_are_those_of_the_recorded_runs(tmp_path: Path) -> N
     render.headline(snapshot.read(RESULTS), tmp_path / "reports" / "results", tmp_path / "README.md")
     mend = "run: python -m reports build --out=reports/results --readme=README.md"
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text(), mend
+
+
+def test_the_readme_shows_the_first_group_that_compares(tmp_path: Path) -> None:
+    whole, readme = snapshot.read(RESULTS), tmp_path / "README.md"
+    trained = whole.runs[whole.runs["run"].isin(["cifar10-20-A-mini-s0", "cifar10-20-none-mini-s0"])]
+    paper_runs = trained.assign(recipe="paper", run=trained["run"].str.replace("mini", "paper"))
+    for extra, says in ((paper_runs[paper_runs["shortcut"] == "A"], "recipe mini"), (paper_runs, "*Fig. 6. Training")):
+        shutil.copy(ROOT / "README.md", readme)
+        render.headline(replace(whole, runs=pd.concat([whole.runs, extra])), tmp_path / "out", readme)
+        assert says in readme.read_text().split(render.BEGIN)[1]
