@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import LinePlot, PanelGrid, Report
     from wandb_workspaces.workspaces import Workspace
 
+FIG6 = "fig6-cifar10-paper"  # the drawing that has the paper's axes
 TITLE = "Deep residual learning, reproduced"
 PUBLISHED = "published.json"  # the addresses of what was published, beside the report
 SPLITS = {"train": "Training", "test": "Test"}
@@ -74,12 +75,12 @@ def _workspace(project: str, before: dict[str, str]) -> Workspace:
     return view
 
 
-def _error_panels() -> list[LinePlot]:
-    """Training error beside test error, as Fig. 6 has them in one panel, up to where it is cut off."""
+def _error_panels(top: float | None = FIG6_TOP) -> list[LinePlot]:
+    """Training error beside test error, which Fig. 6 has in one panel and cuts off at 20 %."""
     from wandb_workspaces.reports import v2 as wr
 
     return [
-        wr.LinePlot(title=f"{SPLITS[split]} error (%)", x="step", y=[f"{split}/top1_error"], range_y=(0, FIG6_TOP))
+        wr.LinePlot(title=f"{SPLITS[split]} error (%)", x="step", y=[f"{split}/top1_error"], range_y=(0, top))
         for split in SPLITS
     ]
 
@@ -122,4 +123,4 @@ def _live(figure: str, project: str) -> Iterator[PanelGrid]:
     for kind, sign in KINDS.items():
         chosen = f"{cells} and Config('shortcut') {sign} 'none'"
         runs = wr.Runset(entity, name, f"{kind}: {match[1]}, {match[2]}", filters=chosen, groupby=["group"])
-        yield wr.PanelGrid(runsets=[runs], panels=_error_panels())
+        yield wr.PanelGrid(runsets=[runs], panels=_error_panels(FIG6_TOP if match[0] == FIG6 else None))

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports import curves, exhibits, paper, probes
@@ -81,14 +80,14 @@ def report(snapshot: Snapshot) -> Files:
 def sections(snapshot: Snapshot) -> list[Section]:
     """All sections: the glance first, then what has runs, then what waits for some."""
     parts = [_section(snapshot, Evidence(snapshot.results, group)) for group in _groups(snapshot)]
-    parts.sort(key=lambda part: part.group is not None and part.group.of(snapshot.results).empty)
     return [_glance(snapshot, parts), *parts, *_left_open(snapshot), _cost(snapshot), _sources(snapshot)]
 
 
 def _groups(snapshot: Snapshot) -> list[Group]:
-    """The paper's two data sets under its own protocol, then every other group with runs."""
+    """The paper's two data sets under its own protocol, and every other group with runs; those without come last."""
     present = {Group(*pair) for pair in snapshot.results[["dataset", "recipe"]].itertuples(index=False)}
-    return [CIFAR, IMAGENET, *sorted(present - {CIFAR, IMAGENET}, key=lambda group: (group.scale, group.name))]
+    others = sorted(present - {CIFAR, IMAGENET}, key=lambda group: (group.scale, group.name))
+    return sorted([CIFAR, IMAGENET, *others], key=lambda group: group not in present)
 
 
 def _section(snapshot: Snapshot, e: Evidence) -> Section:
@@ -179,7 +178,7 @@ def _plain(value: Any) -> Any:
 
 
 def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
-    """Put a group's figure and table between the two marks of a README: the first that has plain and residual nets.
+    """Put the leading group's figure and table between the two marks of a README.
 
     Raises:
         InputError: the file is not there or has no marks.
@@ -187,11 +186,10 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     old = readme.read_text() if readme.exists() else ""
     if BEGIN not in old or END not in old:
         raise InputError(f"{readme} has no lines '{BEGIN}' and '{END}' to write between")
-    parts = [part for part in sections(snapshot) if part.group]
-    part = next((part for part in parts if part.group and _compares(part.group.of(snapshot.results))), parts[0])
-    assert part.group is not None
+    group = leading(snapshot)
+    part = _section(snapshot, Evidence(snapshot.results, group))
     drawing = next(drawing for drawing in part.drawings if drawing.name.startswith("fig6"))
-    runs = part.group.of(snapshot.results)
+    runs = group.of(snapshot.results)
     where = Path(os.path.relpath(folder, readme.parent)) / "figures" / f"{drawing.name}.svg"
     seeds = runs.groupby(["depth", "shortcut"])["seed"].nunique()
     each = " to ".join(map(str, sorted({seeds.min(), seeds.max()})))
@@ -202,8 +200,11 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     readme.write_text(f"{old.split(BEGIN)[0]}{BEGIN}\n\n{block}\n\n{END}{old.split(END)[1]}")
 
 
-def _compares(runs: pd.DataFrame) -> bool:
-    return set(runs["shortcut"] == "none") == {True, False}
+def leading(snapshot: Snapshot) -> Group:
+    """The group that a README shows: the first with both plain and residual nets, else the first."""
+    groups = _groups(snapshot)
+    both = (group for group in groups if group.of(snapshot.results)["shortcut"].eq("none").nunique() == 2)
+    return next(both, groups[0])
 
 
 def page(template: str, parts: list[Section], synthetic: bool) -> str:
