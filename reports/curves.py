@@ -94,7 +94,7 @@ def fig6(history: pd.DataFrame, e: Evidence) -> Drawing:
         _split_legend(figure, full)
         where = "Fig. 6" if full else f"Fig. 6's shape, scaled down ({e.group.name})"
         caption = f"{where}. Training error dashed, test error solid; a band spans the seeds."
-        name = f"fig6-{e.group.dataset}-{e.group.recipe}"
+        name = f"fig6-{e.group.slug}"
         return _drawing(figure, name, caption + (THIN if full else ""), _curves(history, e, None), e)
 
 
@@ -132,23 +132,18 @@ def fig7(responses: pd.DataFrame, e: Evidence) -> Drawing | None:
         figure, axes = plt.subplots(2, 1, figsize=(7.2, 5.6))
         for axis, ordered in zip(axes, (False, True), strict=True):
             for depth, shortcut in nets:
-                line = {"color": COLOURS[depth], "linestyle": (0, DASHED) if shortcut == "none" else "-"}
+                line = style((depth, shortcut))
                 net = theirs[theirs["net"] == e.title((depth, shortcut))]["std"]
                 _response(axis, net, ordered, linewidth=0.5, alpha=0.6, **line)
                 ours = mine[(mine["depth"] == depth) & (mine["shortcut"] == shortcut)].groupby("layer")["std"].mean()
                 _response(axis, ours, ordered, linewidth=1.3, **line)
             axis.set(ylabel="std", xlabel="layer index" + (" (sorted by magnitude)" if ordered else " (original)"))
-        handles = [
-            Line2D([], [], color=COLOURS[d], linestyle=(0, DASHED) if s == "none" else "-", label=e.title((d, s)))
-            for d, s in nets
-        ]
+        handles = [Line2D([], [], label=e.title(net), **style(net)) for net in nets]  # type: ignore[arg-type]
         axes[0].legend(handles=handles, ncol=2, loc="upper right")
         caption = "Fig. 7. Standard deviations of each layer's response, after batch norm and before ReLU or addition"
         caption += f": mean over seeds ({e.group.name})." + (THIN if e.group == CIFAR else "")
         means = ", ".join(f"{e.title(net)} {e.net(net)['response'].mean():.2f}" for net in nets if not e.net(net).empty)
-        return saved(
-            figure, f"fig7-{e.group.dataset}-{e.group.recipe}", caption, f"Mean over layers: {means or 'no run yet'}."
-        )
+        return saved(figure, f"fig7-{e.group.slug}", caption, f"Mean over layers: {means or 'no run yet'}.")
 
 
 def hours(results: pd.DataFrame) -> Drawing:
@@ -200,6 +195,11 @@ def _paper(
         if depth in depths and split in splits:
             style = (0, DASHED) if split == "train" and len(splits) > 1 else "-"
             axis.plot(curve["step"], curve["error"], linestyle=style, color=COLOURS[depth], linewidth=0.5, alpha=0.6)
+
+
+def style(net: Net) -> dict[str, object]:
+    """How a net's line is drawn: in its depth's colour, dashed where it is plain."""
+    return {"color": COLOURS[net[0]], "linestyle": (0, DASHED) if net[1] == "none" else "-"}
 
 
 def _response(axis: Axes, stds: pd.Series[float], ordered: bool, **line: object) -> None:

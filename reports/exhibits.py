@@ -119,7 +119,7 @@ def error_table(e: Evidence) -> Table:
         [*(others if full else []), *(tuple(row.values()) for row in rows)],
         OURS + (THEIRS if full else ""),
         numbers(columns),
-        "table6" if full else f"errors-{e.group.dataset}-{e.group.recipe}",
+        "table6" if full else f"errors-{e.group.slug}",
     )
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.claims.kinds import Evidence, Net
-from reports.curves import COLOURS, DASHED, STYLE, Drawing, saved
+from reports.curves import STYLE, Drawing, saved, style
 from reports.tables import Table, linked
 
 EXTREMES = (20, 56, 110)  # the depths that figures show
@@ -37,7 +37,7 @@ def gradient_table(signals: pd.DataFrame, e: Evidence) -> Table:
         "Norm of the loss's gradient with regard to a layer's weights, in training mode, on one batch. Start: the "
         "initial weights. One step: after the run's first update. Now: at its end. Mean over seeds."
     )
-    name = f"gradients-{e.group.dataset}-{e.group.recipe}"
+    name = f"gradients-{e.group.slug}"
     return Table("Are the gradients healthy?", columns, rows, caption, frozenset({2, 3, 4}), name)
 
 
@@ -59,7 +59,7 @@ def deeper_table(deeper: pd.DataFrame, e: Evidence) -> Table:
         "convolutions copy and its batch norms give back what they take away. Test errors on up to 2,000 images in "
         "evaluation mode, the loss on one batch in training mode."
     )
-    name = f"deeper-{e.group.dataset}-{e.group.recipe}"
+    name = f"deeper-{e.group.slug}"
     return Table("Could a deeper net copy this one?", columns, rows, caption, frozenset(range(1, 7)), name)
 
 
@@ -77,7 +77,7 @@ def gradients(signals: pd.DataFrame, e: Evidence) -> Drawing:
         caption = f"Gradients of each layer's weights, from the first to the last layer ({e.group.name})."
         start = found[found["moment"] == "start"]
         said = ", ".join(f"{e.title(net)} {_spread(_of(start, net)):,.0f}" for net in _nets(start))
-        name = f"gradients-{e.group.dataset}-{e.group.recipe}"
+        name = f"gradients-{e.group.slug}"
         return saved(figure, name, caption, f"Largest over smallest at the start: {said}.")
 
 
@@ -100,7 +100,7 @@ def blocks(found: pd.DataFrame, e: Evidence) -> Drawing:
             "in its place. Right: logistic regression on the mean of its output over positions."
         )
         said = ", ".join(f"{e.title(net)} {_of(found, net)['without'].median():.0f} %" for net in _nets(found))
-        name = f"blocks-{e.group.dataset}-{e.group.recipe}"
+        name = f"blocks-{e.group.slug}"
         return saved(figure, name, caption, f"Median test error without a block: {said}.")
 
 
@@ -124,17 +124,13 @@ def _shown(found: pd.DataFrame) -> list[Net]:
     return [net for net in _nets(found) if net[0] in EXTREMES]
 
 
-def _style(net: Net) -> dict[str, object]:
-    return {"color": COLOURS[net[0]], "linestyle": (0, DASHED) if net[1] == "none" else "-", "linewidth": 1.3}
-
-
 def _lines(axis: Axes, found: pd.DataFrame, x: str, y: str) -> None:
     """A line per net, dashed where it is plain: the mean over seeds."""
     for net in _shown(found):
         mine = _of(found, net).groupby(x)[y].mean()
-        axis.plot(mine.index, mine, **_style(net))  # type: ignore[arg-type]
+        axis.plot(mine.index, mine, linewidth=1.3, **style(net))  # type: ignore[arg-type]
 
 
 def _legend(figure: Figure, found: pd.DataFrame, e: Evidence) -> None:
-    handles = [Line2D([], [], label=e.title(net), **_style(net)) for net in _shown(found)]  # type: ignore[arg-type]
+    handles = [Line2D([], [], label=e.title(net), linewidth=1.3, **style(net)) for net in _shown(found)]  # type: ignore[arg-type]
     figure.legend(handles=handles, loc="lower center", ncol=len(handles) or 1)

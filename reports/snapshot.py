@@ -148,8 +148,8 @@ def _probes(runs: Mapping[str, Run]) -> Iterator[pd.DataFrame]:
         for number, row in enumerate(found["blocks"]):
             rows["blocks"].append({"run": name, **row, "block": number, "name": row["block"]})
         rows["deeper"].append({"run": name, **found["copy"]})
+    words = {"run", "moment", "layer", "block", "name", "depth"}
     for name, columns in PROBE_COLUMNS.items():
-        words = {"run", "moment", "layer", "block", "name", "depth"}
         yield _frame(rows[name], columns, [column for column in columns if column not in words])
 
 

@@ -61,8 +61,6 @@ def asking(what: str, mend: str) -> Iterator[None]:
     os.environ.setdefault("WANDB_SILENT", "true")
     try:
         yield
-    except InputError:
-        raise
     except Exception as error:
         raise InputError(f"{what} ({' '.join(str(error).split())}); {mend}") from error
     finally:
@@ -71,10 +69,11 @@ def asking(what: str, mend: str) -> Iterator[None]:
 
 def end_client() -> None:
     """End what wandb's client left running, or it holds on to a run that failed, or to this process when it exits."""
-    import wandb
 
     def end() -> None:
         with suppress(Exception):
+            import wandb
+
             wandb.teardown()
 
     farewell = Thread(target=end, daemon=True)

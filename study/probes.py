@@ -65,16 +65,29 @@ def probe(folder: Path, root: Path) -> int:
 
 def _record(folder: Path) -> Record:
     """The record in a run folder, which must have a checkpoint."""
-    folder = folder.resolve()
-    spec = Spec.parse(folder.name)
-    if spec.dataset == "imagenet":
-        raise InputError(f"{folder.name} is an ImageNet run; probes are for nets on digits and CIFAR-10")
-    record = Record(folder.parent, spec)
+    record = Record.at(folder)
+    if record.spec.dataset == "imagenet":
+        raise InputError(f"{record.spec.name} is an ImageNet run; probes are for nets on digits and CIFAR-10")
     if not record.checkpoint.exists():
         raise InputError(
-            f"{folder} has no checkpoint; train it first: python -m study train ... --runs={folder.parent}"
+            f"{record.folder} has no checkpoint; train the cell there, or give the folder where it was trained"
         )
     return record
+
+
+def _unseen(spec: Spec, images: Images, number: int) -> tuple[Tensor, Tensor]:
+    """A batch that the run has not trained on, for it comes after its last: images and labels."""
+    return images.batch(spec.seed, images.recipe.steps + number)
+
+
+def _tests(images: Images) -> tuple[Tensor, Tensor]:
+    """The test images that errors are counted on, and their labels."""
+    return images.test_batch(0, min(IMAGES, images.test_size))
+
+
+def _error(scores: Tensor, labels: Tensor) -> float:
+    """In percent."""
+    return 100 * int((scores.argmax(1) != labels).sum()) / len(labels)
 
 
 # Signals and gradients
@@ -90,8 +103,7 @@ def signals(net: ResNet, spec: Spec, images: Images) -> list[Row]:
     first = torch.optim.SGD(stepped.parameters(), rate, recipe.momentum, weight_decay=recipe.weight_decay)
     torch.autograd.backward(_loss(stepped, *images.batch(spec.seed, 0)))
     first.step()
-    batch = images.batch(spec.seed, recipe.steps)  # one that no run has trained on
-    moments = {"start": start, "one step": stepped, "now": net}
+    moments, batch = {"start": start, "one step": stepped, "now": net}, _unseen(spec, images, 0)
     return [{"moment": moment} | row for moment, at in moments.items() for row in _layers(deepcopy(at), *batch)]
 
 
@@ -138,9 +150,8 @@ def blocks(net: ResNet, spec: Spec, images: Images) -> list[Row]:
     has the shape. linear: the test error of a logistic regression on the output's mean over positions.
     """
     net = deepcopy(net).eval()
-    tests = [images.test_batch(0, min(IMAGES, images.test_size))]
-    count = -(-IMAGES // images.recipe.batch)
-    fits = [images.batch(spec.seed, images.recipe.steps + i) for i in range(count)]
+    tests = [_tests(images)]
+    fits = [_unseen(spec, images, i) for i in range(-(-IMAGES // images.recipe.batch))]
     fitted, tested = _features(net, fits), _features(net, tests)
     labels, truth = (np.concatenate([part.numpy(force=True) for _, part in batches]) for batches in (fits, tests))
     rows: list[Row] = []
@@ -187,8 +198,9 @@ def _lesions(net: ResNet, inputs: Tensor, labels: Tensor) -> Iterator[float | No
         if block.shortcut is None and block.conv1.stride != (1, 1):
             yield None
             continue
-        with _replaced(net, name, nn.Sequential(block.shortcut or nn.Identity(), nn.ReLU())):
-            yield 100 * _wrong(net, inputs, labels) / len(labels)
+        with _replaced(net, name, nn.Sequential(block.shortcut or nn.Identity(), nn.ReLU())), torch.no_grad():
+            error = _error(net(inputs), labels)
+        yield error
 
 
 @contextmanager
@@ -198,11 +210,6 @@ def _replaced(net: ResNet, name: str, by: nn.Module) -> Iterator[None]:
     net.set_submodule(name, by)
     yield
     net.set_submodule(name, kept)
-
-
-def _wrong(net: ResNet, inputs: Tensor, labels: Tensor) -> int:
-    with torch.no_grad():
-        return int((net.eval()(inputs).argmax(1) != labels).sum())
 
 
 # A deeper copy
@@ -215,18 +222,16 @@ def copy(net: ResNet, spec: Spec, images: Images) -> Row:
     training_loss, copy_training_loss: in training mode, where a plain net's copying layers see other batches than
     those whose mean and deviation they were given.
     """
-    steps, tests = recipe_for(spec).steps, images.test_batch(0, min(IMAGES, images.test_size))
-    seen, other = images.batch(spec.seed, steps), images.batch(spec.seed, steps + 1)
-    deep = deeper(net, spec, other[0])
+    inputs, labels = _tests(images)
+    deep = deeper(net, spec, _unseen(spec, images, 1)[0])
     with torch.no_grad():
-        scores, copied = net.eval()(tests[0]), deep.eval()(tests[0])
-        losses = [float(_loss(deepcopy(one), *seen)) for one in (net, deep)]
-    errors = [100 * float((found.argmax(1) != tests[1]).double().mean()) for found in (scores, copied)]
+        scores, copied = net.eval()(inputs), deep.eval()(inputs)
+        losses = [float(_loss(deepcopy(one), *_unseen(spec, images, 0))) for one in (net, deep)]
     return {
         "depth": 2 * spec.depth - 2,
         "difference": float((scores - copied).abs().max()),
         "largest_score": float(scores.abs().max()),
-        **{"error": errors[0], "copy_error": errors[1]},
+        **{"error": _error(scores, labels), "copy_error": _error(copied, labels)},
         **{"training_loss": losses[0], "copy_training_loss": losses[1]},
     }
 
@@ -242,8 +247,7 @@ def deeper(net: ResNet, spec: Spec, inputs: Tensor) -> ResNet:
         twin = deep.get_submodule(name)
         twin.load_state_dict(net.get_submodule(name).state_dict(), strict=False)
         if name.startswith("stage"):
-            new = [block for i, block in enumerate(twin.children()) if i >= len(list(part.children()))]
-            for block in new:
+            for block in list(twin.children())[len(list(part.children())) :]:
                 assert isinstance(block, BasicBlock)
                 _hand_on(block, *torch.std_mean(x, (0, 2, 3), correction=0))
     return deep

@@ -51,6 +51,16 @@ class Record:
         self.checkpoint = self.folder / "checkpoints" / "last.ckpt"
         self._lock = FileLock(self.folder / ".lock")
 
+    @classmethod
+    def at(cls, folder: Path) -> Record:
+        """The record in a run folder, which is named after its cell.
+
+        Raises:
+            InputError: the folder's name is no cell's.
+        """
+        folder = folder.resolve()
+        return cls(folder.parent, Spec.parse(folder.name))
+
     def open(self, provenance: Mapping[str, Any]) -> None:
         """Take the cell for this process and note where it runs; a resumed run adds to what is noted.
 

@@ -44,6 +44,11 @@ class Group:
         return f"{self.dataset}, recipe {self.recipe}"
 
     @property
+    def slug(self) -> str:
+        """As files are named after it."""
+        return f"{self.dataset}-{self.recipe}"
+
+    @property
     def scale(self) -> str:
         """`full` for the paper's own protocol, `toy` for what is scaled down."""
         return RECIPES[self.dataset][self.recipe].scale

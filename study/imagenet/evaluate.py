@@ -67,13 +67,13 @@ def _report(subjects: Sequence[Path], runs: Sequence[Record | None], name: str, 
 
 def _record(path: Path) -> Record:
     """The record in a run folder, which must be finished."""
-    path = path.resolve()
-    spec = Spec.parse(path.name)
-    if spec.dataset != "imagenet":
-        raise InputError(f"{path.name} is no ImageNet run; others are tested on the one original view when they train")
-    record = Record(path.parent, spec)
+    record = Record.at(path)
+    if record.spec.dataset != "imagenet":
+        raise InputError(
+            f"{record.spec.name} is no ImageNet run; others are tested on the one original view when they train"
+        )
     if record.summary() is None or not record.checkpoint.exists():
-        raise InputError(f"{path} is not finished or has no checkpoint; train it to the end first")
+        raise InputError(f"{record.folder} is not finished or has no checkpoint; train it to the end first")
     return record
 
 
