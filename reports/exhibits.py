@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -121,6 +122,12 @@ def error_table(e: Evidence) -> Table:
         numbers(columns),
         "table6" if full else f"errors-{e.group.slug}",
     )
+
+
+def own_rows(errors: Table) -> Table:
+    """The rows of an error table that have a test error of ours."""
+    ours = errors.columns.index("test error %")
+    return replace(errors, rows=[row for row in errors.rows if row[ours] != NONE])
 
 
 def _error_row(runs: pd.DataFrame, name: str, theirs: paper.CifarResult | None, full: bool) -> dict[str, Cell]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports import curves, exhibits, paper, probes
@@ -186,18 +187,36 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
     old = readme.read_text() if readme.exists() else ""
     if BEGIN not in old or END not in old:
         raise InputError(f"{readme} has no lines '{BEGIN}' and '{END}' to write between")
+    block = "\n\n".join(_headline(snapshot, Path(os.path.relpath(folder, readme.parent))))
+    readme.write_text(f"{old.split(BEGIN)[0]}{BEGIN}\n\n{block}\n\n{END}{old.split(END)[1]}")
+
+
+def _headline(snapshot: Snapshot, folder: Path) -> Iterator[str]:
+    """The paragraphs of a README's results: where another group leads, also what there is by the paper's protocol."""
     group = leading(snapshot)
     part = _section(snapshot, Evidence(snapshot.results, group))
     drawing = next(drawing for drawing in part.drawings if drawing.name.startswith("fig6"))
-    runs = group.of(snapshot.results)
-    where = Path(os.path.relpath(folder, readme.parent)) / "figures" / f"{drawing.name}.svg"
+    yield f"![{drawing.alternative}]({folder / 'figures' / drawing.name}.svg)"
+    yield f"*{drawing.caption} {_seeds(group.of(snapshot.results))}*"
+    table = part.tables[0]
+    yield markdown(_unlinked(table))
+    runs = CIFAR.of(snapshot.results)
+    if group != CIFAR and not runs.empty:
+        table = exhibits.own_rows(exhibits.error_table(Evidence(snapshot.results, CIFAR)))
+        yield f"*By the paper's own protocol, so far. {_seeds(runs)}*"
+        yield markdown(_unlinked(table))
+    yield table.caption.strip()
+
+
+def _seeds(runs: pd.DataFrame) -> str:
     seeds = runs.groupby(["depth", "shortcut"])["seed"].nunique()
     each = " to ".join(map(str, sorted({seeds.min(), seeds.max()})))
     devices = ", ".join(sorted(set(runs["device"])))
-    caption = f"{drawing.caption} {len(runs)} runs, seeds per network: {each}; on {devices}."
-    table = replace(part.tables[0], rows=[tuple(text(cell) for cell in row) for row in part.tables[0].rows])
-    block = f"![{drawing.alternative}]({where})\n\n*{caption}*\n\n{markdown(table)}\n\n{table.caption.strip()}"
-    readme.write_text(f"{old.split(BEGIN)[0]}{BEGIN}\n\n{block}\n\n{END}{old.split(END)[1]}")
+    return f"{len(runs)} run{'s' * (len(runs) > 1)}, seeds per network: {each}; on {devices}."
+
+
+def _unlinked(table: Table) -> Table:
+    return replace(table, rows=[tuple(text(cell) for cell in row) for row in table.rows])
 
 
 def leading(snapshot: Snapshot) -> Group:
