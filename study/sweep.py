@@ -235,6 +235,7 @@ class Display:
         self.progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
         self._whole = self.progress.add_task("[bold]cells", total=cells)
         self._bars: dict[str, TaskID] = {}
+        self._done: set[str] = set()
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -256,10 +257,12 @@ class Display:
             self.progress.update(self._bars[spec.name], completed=history[-1]["step"], description=text)
 
     def drop(self, record: Record) -> None:
-        """A cell is done with."""
-        if record.spec.name in self._bars:
-            self.progress.remove_task(self._bars.pop(record.spec.name))
-        self.progress.advance(self._whole)
+        """A cell is done with; one that was interrupted may come again, and counts once."""
+        name = record.spec.name
+        if name in self._bars:
+            self.progress.remove_task(self._bars.pop(name))
+        self._done.add(name)
+        self.progress.update(self._whole, completed=len(self._done))
 
 
 def print_table(title: str, records: Sequence[Record]) -> None:
