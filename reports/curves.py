@@ -182,8 +182,8 @@ def _lines(axis: Axes, curves: pd.DataFrame, solid: bool = False) -> None:
         part = curves[(curves["depth"] == depth) & (curves["split"] == split)]
         seeds = part.groupby("step")["error"]
         mean, low, high = seeds.mean(), seeds.min(), seeds.max()
-        style = (0, DASHED) if split == "train" and not solid else "-"
-        axis.plot(mean.index, mean, color=COLOURS[depth], linestyle=style, linewidth=1.3)
+        line = (0, DASHED) if split == "train" and not solid else "-"
+        axis.plot(mean.index, mean, color=COLOURS[depth], linestyle=line, linewidth=1.3)
         axis.fill_between(mean.index, low, high, color=COLOURS[depth], alpha=0.15, linewidth=0)
 
 
@@ -193,8 +193,8 @@ def _paper(
     for (net, split), curve in paper.curves(file).groupby(["net", "split"]):
         depth = int(str(net).rsplit("-", 1)[1])
         if depth in depths and split in splits:
-            style = (0, DASHED) if split == "train" and len(splits) > 1 else "-"
-            axis.plot(curve["step"], curve["error"], linestyle=style, color=COLOURS[depth], linewidth=0.5, alpha=0.6)
+            line = (0, DASHED) if split == "train" and len(splits) > 1 else "-"
+            axis.plot(curve["step"], curve["error"], linestyle=line, color=COLOURS[depth], linewidth=0.5, alpha=0.6)
 
 
 def style(net: Net) -> dict[str, object]:

@@ -170,10 +170,12 @@ def test_the_readme_shows_the_first_group_that_compares_and_every_net_of_the_pap
     counts = whole.runs[~((whole.runs["dataset"] == "cifar10") & (whole.runs["recipe"] == "paper"))]
     trained = counts[counts["run"].isin(["cifar10-20-A-mini-s0", "cifar10-20-none-mini-s0"])]
     paper_runs = trained.assign(recipe="paper", run=trained["run"].str.replace("mini", "paper"))
-    for extra, leads in ((paper_runs[paper_runs["shortcut"] == "A"], "mini"), (paper_runs, "paper")):
+    residual = paper_runs[paper_runs["shortcut"] == "A"]
+    for extra, leads, says in ((residual, "mini", "recipe mini"), (paper_runs, "paper", "*Fig. 6. Training")):
         extended = replace(whole, runs=pd.concat([counts, extra]))
         assert render.leading(extended) == Group("cifar10", leads)
         readme.write_text(f"{render.BEGIN}{render.END}")
         render.headline(extended, tmp_path, readme)
+        assert says in readme.read_text()
         assert ("*By the paper's own protocol, so far. 1 run," in readme.read_text()) == (leads == "mini")
         assert re.search(r"\| ResNet-20 +\| +0.27 M \| +30.29 \(n = 1\) \| +8.75 \|", readme.read_text())
