@@ -78,6 +78,19 @@ def test_a_scaled_down_recipe_gives_at_most_toy(results: pd.DataFrame) -> None:
     assert {finding.verdict for _, finding in empty} == {"missing"}
 
 
+@pytest.mark.parametrize(("id", "metric"), [("C21", "test_error"), ("C22", "train_error"), ("C31", "response")])
+def test_a_scaled_down_group_is_judged_at_110_layers_where_it_has_them(
+    id: str, metric: str, results: pd.DataFrame
+) -> None:
+    claim = next(claim for claim in CLAIMS if claim.id == id)
+    mini = results[results["dataset"] == "cifar10"].assign(recipe="mini")
+    high, without = mini.copy(), mini[mini["depth"] < 110]
+    high.loc[high["depth"] == 110, metric] = 99.0
+    shown = [claim.judge(Evidence(runs, Group("cifar10", "mini"))) for runs in (mini, high, without)]
+    assert [finding.direction for finding in shown] == ["agrees", "disagrees", "agrees"]
+    assert ["ResNet-110" in finding.sentence for finding in shown] == [True, True, False]
+
+
 def test_a_residual_rise_within_the_margin_is_none(results: pd.DataFrame) -> None:
     c22, close = next(claim for claim in CLAIMS if claim.id == "C22"), results.copy()
     close.loc[close["depth"] == 110, "train_error"] = 0.65 + RISE_MARGIN / 2
