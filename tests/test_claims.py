@@ -89,6 +89,7 @@ def test_a_scaled_down_group_is_judged_at_110_layers_where_it_has_them(
     shown = [claim.judge(Evidence(runs, Group("cifar10", "mini"))) for runs in (mini, high, without)]
     assert [finding.direction for finding in shown] == ["agrees", "disagrees", "agrees"]
     assert ["ResNet-110" in finding.sentence for finding in shown] == [True, True, False]
+    assert (shown[1].effect < 0) == (metric != "train_error")  # the effect shown is one that disagrees
 
 
 def test_a_residual_rise_within_the_margin_is_none(results: pd.DataFrame) -> None:

@@ -191,15 +191,18 @@ def predicts(e: Evidence, metric: str, net: Net, value: float, width: float) -> 
 
 
 def all_of(*findings: Finding) -> Finding:
-    """All statements hold at once: as certain as the least certain; refuted when one of them is (Bonferroni)."""
+    """All statements hold at once: as certain as the least certain; refuted when one of them is (Bonferroni).
+
+    The effect is the least certain one's, among those that disagree where any does.
+    """
     missing = tuple(dict.fromkeys(name for f in findings for name in f.missing))
-    worst = max(findings, key=lambda f: -1.0 if math.isnan(f.p_for) else f.p_for)
+    worst = max(findings, key=lambda f: (f.direction == "disagrees", -1.0 if math.isnan(f.p_for) else f.p_for))
     against = [f.p_against for f in findings if not math.isnan(f.p_against)]
     return replace(
         worst,
         sentence=" ".join(f.sentence for f in findings),
         direction=_together([f.direction for f in findings]),
-        p_for=math.nan if any(math.isnan(f.p_for) for f in findings) else worst.p_for,
+        p_for=math.nan if any(math.isnan(f.p_for) for f in findings) else max(f.p_for for f in findings),
         p_against=min(1.0, len(findings) * min(against)) if against else math.nan,
         n=tuple(min(column) for column in zip(*(f.n for f in findings), strict=False)),
         runs=tuple(dict.fromkeys(run for f in findings for run in f.runs)),
