@@ -20,14 +20,14 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
 
 from reports import paper
 from reports.claims.kinds import CIFAR, Evidence, Net
 
 DEPTHS = (20, 32, 44, 56, 110, 1202)
 COLOURS = dict(zip(DEPTHS, sns.color_palette("colorblind", len(DEPTHS)).as_hex(), strict=True))
-COLOURS |= {18: COLOURS[20], 34: COLOURS[56]}
+COLOURS |= {18: COLOURS[20], 34: COLOURS[56], 50: COLOURS[44], 101: COLOURS[110], 152: COLOURS[1202]}
 DASHED = (3, 1.5)
 STYLE = {
     **{"svg.hashsalt": "resnet-study", "svg.fonttype": "none", "font.family": "sans-serif"},
@@ -152,15 +152,27 @@ def hours(results: pd.DataFrame) -> Drawing:
         groups = list(results.groupby(["dataset", "recipe"]))
         figure, axes = plt.subplots(1, max(1, len(groups)), figsize=(3.8 * max(1, len(groups)), 3.2), squeeze=False)
         for axis, ((dataset, recipe), runs) in zip(axes[0], groups, strict=False):
-            kind = runs["shortcut"].map(lambda s: "plain" if s == "none" else "residual")
-            sns.scatterplot(runs, x="hours", y="test_error", hue="depth", style=kind, palette="viridis", ax=axis, s=28)
-            axis.set(title=f"{dataset}, {recipe}", xlabel="hours per run", ylabel="test error (%)", xscale="log")
-            axis.legend(fontsize=6)
-        best = results.nsmallest(1, "test_error").to_dict("records")
-        said = [f"Lowest: {run['run']}, {run['test_error']:.2f} % in {run['hours']:.2f} hours." for run in best]
+            _scatter(axis, runs)
+            axis.set(title=f"{dataset}, {recipe}", xlabel="hours per run", ylabel="test error (%)")
+        best = [runs.nsmallest(1, "test_error").iloc[0] for _, runs in groups]
+        said = [f"{run['run']} is lowest, {run['test_error']:.2f} % in {run['hours']:.2g} hours." for run in best]
         return saved(
             figure, "hours", "Test error against hours of training and evaluation, a point per run.", " ".join(said)
         )
+
+
+def _scatter(axis: Axes, runs: pd.DataFrame) -> None:
+    """A point per run over hours, in its depth's colour, grey where the paper has no such net; crosses are plain."""
+    kind = runs["shortcut"].map(lambda s: "plain" if s == "none" else "residual")
+    colours = dict.fromkeys(runs["depth"], "grey") | COLOURS
+    markers = {"residual": "o", "plain": "X"}
+    points = {"hue": "depth", "palette": colours, "style": kind, "markers": markers, "s": 28}
+    sns.scatterplot(runs, x="hours", y="test_error", ax=axis, **points)
+    axis.legend(fontsize=6)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 THIN = " Thin lines: the paper's own curves, digitised."
