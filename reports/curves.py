@@ -28,7 +28,7 @@ from reports.claims.kinds import CIFAR, Evidence, Net
 DEPTHS = (20, 32, 44, 56, 110, 1202)
 COLOURS = dict(zip(DEPTHS, sns.color_palette("colorblind", len(DEPTHS)).as_hex(), strict=True))
 COLOURS |= {18: COLOURS[20], 34: COLOURS[56], 50: COLOURS[44], 101: COLOURS[110], 152: COLOURS[1202]}
-DASHED = (3, 1.5)
+DASHED = (0, (3, 1.5))
 STYLE = {
     **{"svg.hashsalt": "resnet-study", "svg.fonttype": "none", "font.family": "sans-serif"},
     **{"font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False},
@@ -161,20 +161,6 @@ def hours(results: pd.DataFrame) -> Drawing:
         )
 
 
-def _scatter(axis: Axes, runs: pd.DataFrame) -> None:
-    """A point per run over hours, in its depth's colour, grey where the paper has no such net; crosses are plain."""
-    kind = runs["shortcut"].map(lambda s: "plain" if s == "none" else "residual")
-    colours = dict.fromkeys(runs["depth"], "grey") | COLOURS
-    markers = {"residual": "o", "plain": "X"}
-    points = {"hue": "depth", "palette": colours, "style": kind, "markers": markers, "s": 28}
-    sns.scatterplot(runs, x="hours", y="test_error", ax=axis, **points)
-    axis.legend(fontsize=6)
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_formatter(NullFormatter())
-
-
 THIN = " Thin lines: the paper's own curves, digitised."
 
 
@@ -194,7 +180,7 @@ def _lines(axis: Axes, curves: pd.DataFrame, solid: bool = False) -> None:
         part = curves[(curves["depth"] == depth) & (curves["split"] == split)]
         seeds = part.groupby("step")["error"]
         mean, low, high = seeds.mean(), seeds.min(), seeds.max()
-        line = (0, DASHED) if split == "train" and not solid else "-"
+        line = DASHED if split == "train" and not solid else "-"
         axis.plot(mean.index, mean, color=COLOURS[depth], linestyle=line, linewidth=1.3)
         axis.fill_between(mean.index, low, high, color=COLOURS[depth], alpha=0.15, linewidth=0)
 
@@ -205,18 +191,32 @@ def _paper(
     for (net, split), curve in paper.curves(file).groupby(["net", "split"]):
         depth = int(str(net).rsplit("-", 1)[1])
         if depth in depths and split in splits:
-            line = (0, DASHED) if split == "train" and len(splits) > 1 else "-"
+            line = DASHED if split == "train" and len(splits) > 1 else "-"
             axis.plot(curve["step"], curve["error"], linestyle=line, color=COLOURS[depth], linewidth=0.5, alpha=0.6)
 
 
 def style(net: Net) -> dict[str, object]:
     """How a net's line is drawn: in its depth's colour, dashed where it is plain."""
-    return {"color": COLOURS[net[0]], "linestyle": (0, DASHED) if net[1] == "none" else "-"}
+    return {"color": COLOURS[net[0]], "linestyle": DASHED if net[1] == "none" else "-"}
 
 
 def _response(axis: Axes, stds: pd.Series[float], ordered: bool, **line: object) -> None:
     values = sorted(stds, reverse=True) if ordered else list(stds)
     axis.plot(range(1, len(values) + 1), values, **line)  # type: ignore[arg-type]
+
+
+def _scatter(axis: Axes, runs: pd.DataFrame) -> None:
+    """A point per run over hours, in its depth's colour, grey where the paper has no such net; crosses are plain."""
+    kind = runs["shortcut"].map(lambda s: "plain" if s == "none" else "residual")
+    colours = dict.fromkeys(runs["depth"], "grey") | COLOURS
+    markers = {"residual": "o", "plain": "X"}
+    points = {"hue": "depth", "palette": colours, "style": kind, "markers": markers, "s": 28}
+    sns.scatterplot(runs, x="hours", y="test_error", ax=axis, **points)
+    axis.legend(fontsize=6)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _cifar_axes(axis: Axes) -> None:
@@ -239,7 +239,7 @@ def _legend(axis: Axes, e: Evidence, nets: Iterable[Net], columns: int = 2) -> N
 def _split_legend(figure: Figure, thin: bool) -> None:
     entries = [
         Line2D([], [], color="grey", label="test error"),
-        Line2D([], [], color="grey", linestyle=(0, DASHED), label="training error"),
+        Line2D([], [], color="grey", linestyle=DASHED, label="training error"),
     ]
     last = [Line2D([], [], color="grey", linewidth=0.5, label="thin: the paper (digitised)")] if thin else []
     figure.legend(handles=entries + last, loc="lower center", ncol=3)
