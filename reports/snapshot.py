@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 
 from study.recipes import RECIPES, recipe_for
-from study.spec import InputError
+from study.spec import InputError, Spec
 from study.store import COVARIATES, FACTORS, Row, Run
 
 RESULTS = [
@@ -227,7 +227,21 @@ def read(folder: Path) -> Snapshot:
     runs = pd.read_csv(
         folder / "runs.csv", dtype=text, keep_default_na=False, na_values=missing, float_precision="round_trip"
     )
-    return Snapshot(runs, *(_read_gz(folder / f"{name}.csv.gz") for name in PACKED))
+    renamed = _renamed(runs)
+    recipes = runs["run"].map({run: spec.recipe for run, spec in renamed.items()}).fillna(runs["recipe"])
+    names = {run: run.replace(spec.former_name or run, spec.name) for run, spec in renamed.items()}
+    packed = [_read_gz(folder / f"{name}.csv.gz") for name in PACKED]
+    return Snapshot(*(frame.replace({"run": names}) for frame in (runs.assign(recipe=recipes), *packed)))
+
+
+def _renamed(runs: pd.DataFrame) -> dict[str, Spec]:
+    """The cells whose recipe was renamed since the snapshot was gathered, by the name that their run has in it."""
+    rows = runs.loc[runs["dataset"].notna(), ["run", *FACTORS]].itertuples(index=False, name=None)
+    specs = {
+        run: (Spec(dataset, int(depth), shortcut, recipe, int(seed)), recipe)
+        for run, dataset, depth, shortcut, recipe, seed in rows
+    }
+    return {run: spec for run, (spec, recipe) in specs.items() if spec.recipe != recipe}
 
 
 def _read_gz(path: Path) -> pd.DataFrame:

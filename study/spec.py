@@ -15,6 +15,9 @@ Shortcut = Literal["none", "A", "B", "C"]
 DATASETS: tuple[str, ...] = get_args(Dataset)
 SHORTCUTS: tuple[str, ...] = get_args(Shortcut)
 IMAGENET_DEPTHS = (18, 34, 50, 101, 152)  # Table 1
+RENAMED_RECIPES = {
+    ("digits", "paper"): "mini"
+}  # on 2026-11-25; older flags, sweeps and records are read under the new name
 
 
 class InputError(ValueError):
@@ -24,6 +27,8 @@ class InputError(ValueError):
 @dataclass(frozen=True, order=True)
 class Spec:
     """One cell of the study.
+
+    A recipe that was renamed is read under its new name.
 
     Raises:
         InputError: a factor is outside what the paper's family of networks allows.
@@ -39,6 +44,7 @@ class Spec:
         check_choice("dataset", self.dataset, DATASETS)
         check_choice("shortcut", self.shortcut, SHORTCUTS)
         _check_depth(self.dataset, self.depth)
+        object.__setattr__(self, "recipe", RENAMED_RECIPES.get((self.dataset, self.recipe), self.recipe))
         if not re.fullmatch(r"[a-z0-9]+", self.recipe):
             raise InputError(
                 f"recipe {self.recipe!r} is no name of a recipe: small letters and digits only, as in 'paper'"
@@ -50,6 +56,14 @@ class Spec:
     def name(self) -> str:
         """The run's name on disk, in W&B, in sweeps and in tables: ``cifar10-56-none-paper-s0``."""
         return f"{self.group}-s{self.seed}"
+
+    @property
+    def former_name(self) -> str | None:
+        """The run's name before its recipe was renamed, None for most."""
+        for (dataset, before), now in RENAMED_RECIPES.items():
+            if (self.dataset, self.recipe) == (dataset, now):
+                return f"{self.dataset}-{self.depth}-{self.shortcut}-{before}-s{self.seed}"
+        return None
 
     @property
     def group(self) -> str:

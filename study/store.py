@@ -43,11 +43,17 @@ COVARIATES = (
 
 
 class Record:
-    """The folder of one cell: where its files lie, how they are written and how they are read."""
+    """The folder of one cell: where its files lie, how they are written and how they are read.
 
-    def __init__(self, runs: Path, spec: Spec) -> None:
+    A run that was started before its recipe was renamed keeps its folder.
+    """
+
+    def __init__(self, runs: Path, spec: Spec, name: str | None = None) -> None:
         self.spec = spec
-        self.folder = runs / spec.name
+        former = spec.former_name
+        if name is None and former and (runs / former).exists() and not (runs / spec.name).exists():
+            name = former
+        self.folder = runs / (name or spec.name)
         self.checkpoint = self.folder / "checkpoints" / "last.ckpt"
         self._lock = FileLock(self.folder / ".lock")
 
@@ -59,7 +65,7 @@ class Record:
             InputError: the folder's name is no cell's.
         """
         folder = folder.resolve()
-        return cls(folder.parent, Spec.parse(folder.name))
+        return cls(folder.parent, Spec.parse(folder.name), folder.name)
 
     def open(self, provenance: Mapping[str, Any]) -> None:
         """Take the cell for this process and note where it runs; a resumed run adds to what is noted.
@@ -195,11 +201,11 @@ def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
     found, excluded = [], {}
     for folder in sorted(path for path in runs.iterdir() if path.is_dir() and path.name != CLIENT):
         try:
-            spec = Spec.parse(folder.name)
-            if read_json(folder / "spec.json") != spec.factors:
+            record = Record(runs, Spec.parse(folder.name), folder.name)
+            if (factors := read_json(folder / "spec.json")) is None or Spec(**factors) != record.spec:
                 raise InputError("spec.json is missing or names another cell")
-            found.append(read_run(Record(runs, spec)))
-        except (InputError, json.JSONDecodeError) as error:
+            found.append(read_run(record))
+        except (InputError, json.JSONDecodeError, TypeError) as error:
             excluded[folder.name] = str(error)
     return found, excluded
 

@@ -77,7 +77,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command(*arguments), env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
-SPEC = Spec("digits", 8, "A", "paper", 3)
+SPEC = Spec("digits", 8, "A", "mini", 3)
 CELL = ("--dataset=digits", "--depth=8", "--shortcut=A", "--seed=3")
 TIMED = ("images_per_second", "hours", "data_wait_ms")
 Start = Callable[..., subprocess.Popen[str]]

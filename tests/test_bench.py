@@ -34,7 +34,7 @@ def test_arms_take_turns_and_every_line_says_what_it_is(tmp_path: Path) -> None:
     assert (machine["what"], machine["precision"], machine["checkpoint_every"]) == ("machine", "bf16", 2)
     assert list(steps) == ["ours", "plain", "bare"]
     for row in steps.values():
-        assert row["cell"] == "digits-8-A-paper-s0" and row["rounds"] == 6
+        assert row["cell"] == "digits-8-A-mini-s0" and row["rounds"] == 6
         assert row["images_per_second"] == pytest.approx(64 * 1e3 / row["ms_per_step"], rel=1e-3)
     ratios = {row["ours_to"]: row for row in rows if row["what"] == "ratio"}
     assert set(ratios) == {"plain", "bare"}
@@ -59,7 +59,7 @@ def test_an_estimate_is_made_once_for_each_network_and_leaves_no_record(tmp_path
     assert done.returncode == 0, done.stderr
     lines = [line.split("│")[1:-1] for line in done.stdout.splitlines() if line.startswith("│")]
     cells = {line[0].strip(): [part.strip() for part in line[1:]] for line in lines}
-    names = ["digits-8-A-paper-s0", "digits-8-A-paper-s1"]
+    names = ["digits-8-A-mini-s0", "digits-8-A-mini-s1"]
     assert set(cells) == {*names, "all"} and not runs.exists()
     assert cells[names[0]] == cells[names[1]], "seeds are not measured twice"
     hours = [float(cells[name][1]) for name in names]

@@ -91,7 +91,7 @@ def test_seeds_are_not_confused_with_steps() -> None:
 
 
 def test_digits_are_not_augmented() -> None:
-    arrays, recipe = load("digits", Path("nowhere")), RECIPES["digits"]["paper"]
+    arrays, recipe = load("digits", Path("nowhere")), RECIPES["digits"]["mini"]
     assert (len(arrays.train_labels), len(arrays.test_labels)) == (1_437, 360)
     chosen = plan(recipe, 1_437, 0, 5)
     assert not chosen.top.any() and not chosen.left.any() and not chosen.flip.any()

@@ -136,7 +136,7 @@ def assert_reported(runs: Path, found: dict[str, Any]) -> None:
     assert list(read.signals["layer"]) == [*range(1, 8)] * 3
     assert list(read.blocks["linear"]) == [row["linear"] for row in found["blocks"]]
     assert read.deeper.drop(columns="run").to_dict("records") == [found["copy"]]
-    report = str(render.report(read)["REPORT.md"]).split("## Left open by the paper: digits, recipe paper")[1]
+    report = str(render.report(read)["REPORT.md"]).split("## Left open by the paper: digits, recipe mini")[1]
     start = [row["gradient"] for row in found["signals"][:7]]
     ends = rf"{start[0]:.2g} \| +{start[-1]:.2g} \| +{max(start) / min(start):.0f} \|"
     assert re.search(rf"ResNet-8\]\S+ +\| start +\| +{ends}", report)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from study.recipes import RECIPES, ImageNetRecipe, learning_rate, per_device_batch, plateaued, recipe_for
@@ -51,7 +53,7 @@ def test_110_layers_warm_up_until_the_error_falls_and_then_no_more() -> None:
 
 
 def test_a_ramp_rises_and_linear_decay_ends_at_nothing() -> None:
-    recipe = RECIPES["digits"]["paper"]
+    recipe = RECIPES["digits"]["mini"]
     rates = [learning_rate(recipe, step) for step in range(recipe.steps)]
     assert rates[0] == pytest.approx(recipe.lr / recipe.ramp)
     assert max(rates) == recipe.lr
@@ -71,6 +73,13 @@ def test_every_recipe_is_evaluated_evenly_and_at_its_last_step(dataset: str, nam
 
 def test_the_paper_is_evaluated_every_64th_of_the_run() -> None:
     assert recipe_for(Spec("cifar10", 20, "A")).evaluation_steps == tuple(range(1_000, 64_001, 1_000))
+
+
+def test_eighth_is_the_papers_protocol_at_an_eighth_of_its_length() -> None:
+    paper, eighth = RECIPES["cifar10"]["paper"], RECIPES["cifar10"]["eighth"]
+    assert (eighth.steps, eighth.drops, eighth.evaluations) == (8_000, (4_000, 6_000), 64)
+    assert replace(eighth, steps=paper.steps, drops=paper.drops, scale="full") == paper
+    assert recipe_for(Spec("cifar10", 110, "A", "eighth")).warmup_error == 80.0
 
 
 def test_scaled_down_recipes_are_called_so() -> None:
@@ -94,6 +103,6 @@ def test_the_global_batch_is_the_constant() -> None:
 
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(
-        InputError, match="'quick' is unknown; choose one of: paper, paper45k, long, mini, nowarmup, smoke"
+        InputError, match="'quick' is unknown; choose one of: paper, paper45k, long, mini, eighth, nowarmup, smoke"
     ):
         recipe_for(Spec("cifar10", 20, "A", "quick"))

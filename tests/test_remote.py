@@ -67,7 +67,7 @@ def written(runs: Path, spec: Spec, points: int = 64, finished: bool = True, los
 
 def test_what_does_not_count_says_why_and_is_kept(server: Server, tmp_path: Path) -> None:
     """Crashed, diverged, doubled, handed out and not begun, not ours: each has a row and a reason."""
-    specs = [Spec("digits", 20, "A", "paper", seed) for seed in range(4)]
+    specs = [Spec("digits", 20, "A", "mini", seed) for seed in range(4)]
     whole, crashed = written(tmp_path, specs[0]), written(tmp_path, specs[1], points=10, finished=False)
     diverged = written(tmp_path, specs[2], loss=math.nan)
     missing_rows = mirrored(written(tmp_path, specs[3]), "short")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import math
 import re
@@ -62,9 +63,7 @@ def runs(tmp_path: Path) -> Path:
     """Two seeds of four digits cells."""
     for seed in range(2):
         for (shortcut, depth), (train, test) in ERRORS.items():
-            write_run(
-                tmp_path / "runs", Spec("digits", depth, shortcut, "paper", seed), train + seed / 100, test + seed
-            )
+            write_run(tmp_path / "runs", Spec("digits", depth, shortcut, "mini", seed), train + seed / 100, test + seed)
     return tmp_path / "runs"
 
 
@@ -83,13 +82,13 @@ def test_gather_and_build_from_the_snapshot_alone_and_twice_the_same(runs: Path,
     assert {
         "figures/fig1.svg",
         "figures/fig4.png",
-        "figures/fig6-digits-paper.svg",
+        "figures/fig6-digits-mini.svg",
         "figures/fig7-cifar10-paper.svg",
     } <= names
     assert {
         "tables/table1.csv",
         "tables/table6.tex",
-        "tables/errors-digits-paper.csv",
+        "tables/errors-digits-mini.csv",
         "tables/peers-imagenet.tex",
     } <= names
 
@@ -105,9 +104,20 @@ def test_a_snapshot_is_read_as_it_was_gathered(runs: Path, tmp_path: Path) -> No
         assert (tmp_path / "again" / file).read_bytes() == (tmp_path / "out" / file).read_bytes()
 
 
+def test_a_snapshot_from_before_a_recipe_was_renamed_is_read_under_its_new_name(runs: Path, tmp_path: Path) -> None:
+    gathered = gather(runs)
+    snapshot.write(gathered, tmp_path)
+    path, history = tmp_path / "runs.csv", tmp_path / "history.csv.gz"
+    path.write_text(path.read_text().replace("-mini-s", "-paper-s").replace(",mini,", ",paper,"))
+    history.write_bytes(gzip.compress(gzip.decompress(history.read_bytes()).replace(b"-mini-s", b"-paper-s")))
+    read = snapshot.read(tmp_path)
+    assert list(read.runs["run"]) == list(gathered.runs["run"]) and set(read.runs["recipe"]) == {"mini"}
+    assert set(read.history["run"]) == set(gathered.history["run"])
+
+
 def test_the_training_error_is_a_mean_over_the_last_tenths(runs: Path) -> None:
     gathered = gather(runs)
-    row = gathered.results.set_index("run").loc["digits-56-none-paper-s0"]
+    row = gathered.results.set_index("run").loc["digits-56-none-mini-s0"]
     steps = [s for s in recipe_for(Spec("digits", 56, "none")).evaluation_steps if s > round(336 * 54 / 64)]
     assert len(steps) == 10
     assert row["train_error"] == pytest.approx(np.mean([40 + 80 * (1 - s / 336) ** 4 for s in steps]))
@@ -123,19 +133,19 @@ def test_a_run_that_does_not_count_is_listed_with_its_reason(runs: Path) -> None
     torn.write_text(torn.read_text().replace('"step": 100', '"st', 1))
     mixed = write_run(runs, Spec("digits", 38, "A"), 1.0, 2.0).folder / "metrics.jsonl"
     mixed.write_text(mixed.read_text() * 2)
-    write_run(runs, Spec("digits", 56, "A", "paper", 7), 1.0, 2.0, weights_sha256=digest("digits-56-A-paper-s0"))
-    shutil.copytree(runs / "digits-20-A-paper-s0", runs / "digits-20-A-paper-s0 (copy)")
+    write_run(runs, Spec("digits", 56, "A", "mini", 7), 1.0, 2.0, weights_sha256=digest("digits-56-A-mini-s0"))
+    shutil.copytree(runs / "digits-20-A-mini-s0", runs / "digits-20-A-mini-s0 (copy)")
     (runs / "<script>alert(1)</script>").mkdir(parents=True)
     gathered = gather(runs)
     reasons = dict(zip(gathered.excluded["run"], gathered.excluded["reason"], strict=True))
     assert len(gathered.counting) == 8 and len(reasons) == 8
-    assert reasons["digits-32-A-paper-s0"] == "diverged: its loss is not a number at step 336"
-    assert reasons["digits-44-A-paper-s0"] == "no evaluation after its last step, 336"
-    assert reasons["digits-14-A-paper-s0"] == "interrupted at step 336 of 336"
-    assert "Unterminated" in reasons["digits-26-A-paper-s0"] or "delimiter" in reasons["digits-26-A-paper-s0"]
-    assert reasons["digits-38-A-paper-s0"] == "its steps do not rise: two records were mixed"
-    assert reasons["digits-56-A-paper-s7"] == "a copy: it ends with the very weights of digits-56-A-paper-s0"
-    assert "no cell's name" in reasons["digits-20-A-paper-s0 (copy)"]
+    assert reasons["digits-32-A-mini-s0"] == "diverged: its loss is not a number at step 336"
+    assert reasons["digits-44-A-mini-s0"] == "no evaluation after its last step, 336"
+    assert reasons["digits-14-A-mini-s0"] == "interrupted at step 336 of 336"
+    assert "Unterminated" in reasons["digits-26-A-mini-s0"] or "delimiter" in reasons["digits-26-A-mini-s0"]
+    assert reasons["digits-38-A-mini-s0"] == "its steps do not rise: two records were mixed"
+    assert reasons["digits-56-A-mini-s7"] == "a copy: it ends with the very weights of digits-56-A-mini-s0"
+    assert "no cell's name" in reasons["digits-20-A-mini-s0 (copy)"]
     files = render.report(gathered)
     for page in ("REPORT.md", "report.html"):
         text = str(files[page])

@@ -12,6 +12,14 @@ def test_a_name_is_made_of_the_five_factors_and_read_back() -> None:
     assert Spec.parse("imagenet-34-B-paper45k-s12") == Spec("imagenet", 34, "B", "paper45k", 12)
 
 
+def test_a_renamed_recipe_is_read_under_its_new_name() -> None:
+    """Digits' recipe was called paper, which it is not, until 2026-11-25."""
+    spec = Spec.parse("digits-8-A-paper-s3")
+    assert spec == Spec("digits", 8, "A", "mini", 3) == Spec("digits", 8, "A", seed=3)
+    assert (spec.name, spec.former_name) == ("digits-8-A-mini-s3", "digits-8-A-paper-s3")
+    assert Spec("cifar10", 8, "A", "mini").former_name is None
+
+
 @pytest.mark.parametrize(
     "name", ["cifar10-56-none-paper", "cifar10-56-D-paper-s0", "x", "cifar10-56-none-paper-s0/..", ""]
 )

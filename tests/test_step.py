@@ -26,7 +26,7 @@ from study.step import AT_ONCE, PlainSteps, ResidentSteps, Steps, in_segments, r
 from study.store import Record
 from study.train import build_trainer, weights_sha256
 
-MOVING = replace(RECIPES["digits"]["paper"], pad=1, flip=True)  # with crops and flips, so that they are looked at too
+MOVING = replace(RECIPES["digits"]["mini"], pad=1, flip=True)  # with crops and flips, so that they are looked at too
 
 
 @pytest.mark.parametrize("first", [0, 7, 50, 99, 120])

@@ -35,6 +35,20 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert json.loads((tmp_path / SPEC.name / "spec.json").read_text()) == SPEC.factors
 
 
+def test_a_record_of_a_renamed_recipe_is_found_and_read_under_its_new_name(tmp_path: Path) -> None:
+    former = tmp_path / "digits-8-A-paper-s0"
+    former.mkdir()
+    write_json(former / "spec.json", SPEC.factors | {"recipe": "paper"})
+    record = Record(tmp_path, SPEC)
+    assert record.folder == former and Record.at(former).spec == SPEC
+    record.open(BEGUN)
+    record.close()
+    (run,), unreadable = read_runs(tmp_path)
+    assert run.spec.name == "digits-8-A-mini-s0" and not unreadable
+    (tmp_path / SPEC.name).mkdir()
+    assert Record(tmp_path, SPEC).folder == tmp_path / SPEC.name
+
+
 def test_a_torn_last_line_is_left_out_and_then_cut_off(tmp_path: Path) -> None:
     record = Record(tmp_path, SPEC)
     record.open(BEGUN)
@@ -87,10 +101,10 @@ def test_a_resumed_run_says_where_and_must_be_the_same(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_record_is_reported(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
-    (tmp_path / "digits-20-A-paper-s0").mkdir()
-    write_json(tmp_path / "digits-20-A-paper-s0" / "spec.json", SPEC.factors)
+    (tmp_path / "digits-20-A-mini-s0").mkdir()
+    write_json(tmp_path / "digits-20-A-mini-s0" / "spec.json", SPEC.factors)
     found, unreadable = read_runs(tmp_path)
-    assert not found and set(unreadable) == {"notes", "digits-20-A-paper-s0"}
+    assert not found and set(unreadable) == {"notes", "digits-20-A-mini-s0"}
 
 
 def test_no_runs_folder_is_said(tmp_path: Path) -> None:

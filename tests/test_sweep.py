@@ -57,9 +57,9 @@ def test_the_sweeps_hold_every_cell_that_the_exhibits_need_and_none_twice() -> N
     five_runs = {Spec("cifar10", 110, "A", "paper", seed) for seed in range(5)}  # Table 6
     only_said = {Spec("cifar10", 110, "none"), Spec("imagenet", 50, "none"), Spec("imagenet", 101, "none")}
     needed = tables | five_runs | only_said
-    assert {cell for cell in cells if cell.recipe == "paper" and cell.dataset != "digits"} == needed
+    assert {cell for cell in cells if cell.recipe == "paper"} == needed
     variants = {cell.recipe for cell in cells} - {"paper"}
-    assert variants == {"mini", "long", "nowarmup", "paper45k"}
+    assert variants == {"mini", "eighth", "long", "nowarmup", "paper45k"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_sweep_runs_resumes_skips_and_goes_on_after_a_failure(
 
     second = run(*arguments)
     assert second.returncode == 1
-    assert "digits-8-none-paper-s0 ended with status" in second.stderr
+    assert "digits-8-none-mini-s0 ended with status" in second.stderr
     states = [Record(runs, spec).state() for spec in sweep.cells(file)]
     assert states == ["interrupted", "finished", "finished"]
     assert len(Record(runs, Spec("digits", 8, "A")).provenance()["resumed"]) == 1, "it went on, not anew"
@@ -153,5 +153,5 @@ def test_a_dry_run_shows_commands_and_runs_nothing(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 3 and not (tmp_path / "runs").exists()
     assert lines[1].startswith(
-        "python -m study train --dataset=digits --depth=8 --shortcut=A --recipe=paper --seed=0 --devices=1"
+        "python -m study train --dataset=digits --depth=8 --shortcut=A --recipe=mini --seed=0 --devices=1"
     )

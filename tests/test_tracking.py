@@ -18,7 +18,7 @@ from wandb_server import Cloud, Faults, Server
 from study.spec import Spec
 from study.store import COVARIATES, FIGURES, Record
 
-SPEC = Spec("digits", 8, "none", "paper", 1)
+SPEC = Spec("digits", 8, "none", "mini", 1)
 CELL = ("--dataset=digits", "--depth=8", "--shortcut=none", "--seed=1", "--wandb=online")
 
 
