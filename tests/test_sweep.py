@@ -34,7 +34,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_cells_come_in_an_agents_order(tmp_path: Path) -> None:
     names = [spec.name for spec in sweep.cells(write(tmp_path, TINY))]
-    assert names == [f"digits-8-{s}-paper-s0" for s in ("none", "A", "B")]
+    assert names == [f"digits-8-{s}-mini-s0" for s in ("none", "A", "B")]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda path: path.name)

@@ -1,0 +1,79 @@
+"""Break the product, one line at a time, and see that a test notices: what a suite is worth.
+
+    python tests/mutants.py             all of them, two at a time; exit status 1 where one survives
+    python tests/mutants.py philox      those whose name contains the word
+
+Each mutant is a copy of the tree with one line changed, on which the tests that should notice are run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+
+
+class Mutant(NamedTuple):
+    """One change, and the tests of which at least one must fail."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: str
+
+
+MUTANTS = (
+    Mutant("digits are split otherwise", "study/data.py", "random_state=0", "random_state=1", "test_golden.py"),
+    Mutant("the philox key", "study/order.py", "(seed << 64) + step)", "(seed << 64) + step + 1)", "test_golden.py"),
+    Mutant("epochs are visited in another order", "study/order.py", "([seed, epoch])", "([seed, epoch, 1])",
+           "test_golden.py"),
+    Mutant("the classifier starts as a convolution does", "study/network.py", 'nonlinearity="linear"',
+           'nonlinearity="relu"', "test_golden.py"),
+    Mutant("He's normal by fan-in", "study/network.py", 'mode="fan_out"', 'mode="fan_in"', "test_golden.py"),
+    Mutant("the rate drops a step late", "study/recipes.py", "sum(step >= drop", "sum(step > drop", "test_recipes.py"),
+    Mutant("running averages count a batch twice", "study/step.py", "norm.momentum = 0.0", "norm.momentum = 0.1",
+           "test_step.py"),
+    Mutant("a repeated step is recorded again", "study/store.py", 'row["step"] <= last', 'row["step"] < last',
+           "test_store.py"),
+)  # fmt: skip
+
+
+def survives(mutant: Mutant) -> bool:
+    """Whether no test notices the change."""
+    with TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv", "runs", "build", "results", "*.pyc"))
+        path = tree / mutant.file
+        text = path.read_text()
+        if text.count(mutant.before) != 1:
+            sys.exit(f"{mutant.name}: {mutant.before!r} stands {text.count(mutant.before)} times in {mutant.file}")
+        path.write_text(text.replace(mutant.before, mutant.after))
+        tests = [str(tree / "tests" / name) for name in mutant.tests.split()]
+        command = [sys.executable, "-m", "pytest", "-qx", "-n0", "-p", "no:cacheprovider", "-m", "not slow", *tests]
+        variables = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=tree, env=variables, capture_output=True, text=True)
+        if done.returncode not in (0, 1):
+            sys.exit(f"{mutant.name}: pytest could not run\n{done.stdout}{done.stderr}")
+        return done.returncode == 0
+
+
+def main() -> int:
+    """Try them; returns how many survive."""
+    chosen = [mutant for mutant in MUTANTS if all(word in mutant.name for word in sys.argv[1:])]
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(zip(chosen, pool.map(survives, chosen), strict=True))
+    for mutant, survived in outcomes:
+        print(f"{'SURVIVES' if survived else 'caught':8}  {mutant.name} ({mutant.file})")
+    return sum(survived for _, survived in outcomes)
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main()))

@@ -1,0 +1,37 @@
+"""Values that recorded runs rest on: a change must be meant, and said in CHANGELOG.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import golden
+import pytest
+
+from study.data import load
+
+STORED = json.loads(golden.FILE.read_text())
+MEANT = "if this change is meant: python tests/golden.py --write, and say so in CHANGELOG.md"
+
+
+@pytest.fixture(scope="module")
+def now() -> dict[str, object]:
+    return golden.golden()
+
+
+@pytest.mark.parametrize("part", ["fingerprints", "plans", "visited", "counts"])
+def test_what_runs_rest_on_is_as_it_was(now: dict[str, object], part: str) -> None:
+    assert now[part] == STORED[part], MEANT
+
+
+@pytest.mark.parametrize("net", STORED["initial_weights"])
+def test_initial_weights_are_as_they_were(now: dict[str, dict[str, object]], net: str) -> None:
+    """Every layer's mean and deviation: the draw itself may differ in its last bits between processors."""
+    layers, stored = now["initial_weights"][net], STORED["initial_weights"][net]
+    assert set(layers) == set(stored), MEANT
+    for name, values in stored.items():
+        assert layers[name] == pytest.approx(values, abs=1e-6), f"{name}: {MEANT}"
+
+
+def test_the_official_images_have_their_fingerprint(cifar10: Path) -> None:
+    assert load("cifar10", cifar10).fingerprint == STORED["fingerprints"]["cifar10"]
