@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.flags import Parser, entry, spell
+from study.commands.flags import Parser, entry, spell
 
 
 def parser() -> Parser:
@@ -38,8 +38,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _gather(options: argparse.Namespace) -> int:
-    from reports import snapshot
-    from reports.gather import gather
+    from reports.gathering import snapshot
+    from reports.gathering.gather import gather
 
     runs = options.runs or (None if options.wandb else Path(os.environ.get("STUDY_RUNS", "runs")))
     gathered = gather(runs, options.wandb)
@@ -51,7 +51,8 @@ def _gather(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from reports import render, snapshot
+    from reports.gathering import snapshot
+    from reports.page import render
 
     out, gathered = options.out, snapshot.read(options.out)
     if options.check:
@@ -67,7 +68,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from reports.publish import publish
+    from reports.page.publish import publish
 
     for kind, address in publish(options.out, options.wandb).items():
         print(f"{kind}: {address}")

@@ -1,1 +1,1 @@
-"""Trains: the paper's networks under its recipes, one recorded run per cell."""
+"""Trains the plain and residual networks of the paper and records every run."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 
 class Family(NamedTuple):
@@ -183,3 +184,13 @@ def build(dataset: str, depth: int, shortcut: str, stride_in: str = "1x1") -> Re
     if next(net.parameters()).device.type != "meta":
         initialise(net, generator)
     return net
+
+
+def count(net: nn.Module, image: tuple[int, int, int]) -> tuple[int, int]:
+    """Trainable parameters, and multiply-adds of convolutions and linear layers for one image (C, H, W).
+
+    The network must be on the meta device.
+    """
+    with FlopCounterMode(display=False) as counter:
+        net.eval()(torch.empty(1, *image, device="meta"))
+    return sum(p.numel() for p in net.parameters()), counter.get_total_flops() // 2

@@ -1,6 +1,6 @@
 """What must never change unnoticed: data sets, batches, visiting order, initial weights, sizes.
 
-    python tests/golden.py --write      compute tests/golden.json again; say why in CHANGELOG.md under "Changes numbers"
+    python -m tests.golden --write      compute tests/golden.json again; say why in CHANGELOG.md under "Changes numbers"
 
 A change of any of these values ends the comparability of new runs with all recorded ones.
 """
@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from study import complexity
-from study.data import load
-from study.data import plan as crop_plan
-from study.imagenet.readers import plan as imagenet_plan
+from study.commands import complexity
+from study.data.imagenet.readers import plan as imagenet_plan
+from study.data.images import load
+from study.data.images import plan as crop_plan
+from study.data.sampling import visited
 from study.network import build
-from study.order import visited
 from study.recipes import RECIPES, ImageNetRecipe
 
 FILE = Path(__file__).parent / "golden.json"

@@ -1,7 +1,7 @@
 """Break the product, one line at a time, and see that a test notices: what a suite is worth.
 
-    python tests/mutants.py             all of them, two at a time; exit status 1 where one survives
-    python tests/mutants.py philox      those whose name contains the word
+    python -m tests.mutants             all of them, two at a time; exit status 1 where one survives
+    python -m tests.mutants philox      those whose name contains the word
 
 Each mutant is a copy of the tree with one line changed, on which the tests that should notice are run.
 """
@@ -31,19 +31,63 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = (
-    Mutant("digits are split otherwise", "study/data.py", "random_state=0", "random_state=1", "test_golden.py"),
-    Mutant("the philox key", "study/order.py", "(seed << 64) + step)", "(seed << 64) + step + 1)", "test_golden.py"),
-    Mutant("epochs are visited in another order", "study/order.py", "([seed, epoch])", "([seed, epoch, 1])",
-           "test_golden.py"),
-    Mutant("the classifier starts as a convolution does", "study/network.py", 'nonlinearity="linear"',
-           'nonlinearity="relu"', "test_golden.py"),
-    Mutant("He's normal by fan-in", "study/network.py", 'mode="fan_out"', 'mode="fan_in"', "test_golden.py"),
-    Mutant("the rate drops a step late", "study/recipes.py", "sum(step >= drop", "sum(step > drop", "test_recipes.py"),
-    Mutant("running averages count a batch twice", "study/step.py", "norm.momentum = 0.0", "norm.momentum = 0.1",
-           "test_step.py"),
-    Mutant("a repeated step is recorded again", "study/store.py", 'row["step"] <= last', 'row["step"] < last',
-           "test_store.py"),
-)  # fmt: skip
+    Mutant(
+        "digits are split otherwise",
+        "study/data/images.py",
+        "random_state=0",
+        "random_state=1",
+        "test_golden.py",
+    ),
+    Mutant(
+        "the philox key",
+        "study/data/sampling.py",
+        "(seed << 64) + step)",
+        "(seed << 64) + step + 1)",
+        "test_golden.py",
+    ),
+    Mutant(
+        "epochs are visited in another order",
+        "study/data/sampling.py",
+        "([seed, epoch])",
+        "([seed, epoch, 1])",
+        "test_golden.py",
+    ),
+    Mutant(
+        "the classifier starts as a convolution does",
+        "study/network.py",
+        'nonlinearity="linear"',
+        'nonlinearity="relu"',
+        "test_golden.py",
+    ),
+    Mutant(
+        "He's normal by fan-in",
+        "study/network.py",
+        'mode="fan_out"',
+        'mode="fan_in"',
+        "test_golden.py",
+    ),
+    Mutant(
+        "the rate drops a step late",
+        "study/recipes.py",
+        "sum(step >= drop",
+        "sum(step > drop",
+        "test_recipes.py",
+    ),
+    Mutant(
+        "running averages count a batch twice",
+        "study/training/step.py",
+        "norm.momentum = 0.0",
+        "norm.momentum = 0.1",
+        "training/test_step.py",
+    ),
+    Mutant(
+        "a repeated step is recorded again",
+        "study/recording/record.py",
+        'row["step"] <= last',
+        'row["step"] < last',
+        "recording/test_record.py",
+    ),
+)
 
 
 def survives(mutant: Mutant) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import golden
 import pytest
 
-from study.data import load
+from study.data.images import load
+from tests import golden
 
 STORED = json.loads(golden.FILE.read_text())
-MEANT = "if this change is meant: python tests/golden.py --write, and say so in CHANGELOG.md"
+MEANT = "if this change is meant: python -m tests.golden --write, and say so in CHANGELOG.md"
 
 
 @pytest.fixture(scope="module")

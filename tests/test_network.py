@@ -5,12 +5,12 @@ import io
 
 import pytest
 import torch
-from conftest import ROOT
 from torch import nn
 from torch.nn import functional as F
 
-from study import complexity
+from study.commands import complexity
 from study.network import BasicBlock, PadShortcut, build
+from tests.support import ROOT
 
 GOLDEN = {  # trainable parameters, forward multiply-adds in millions
     ("cifar10", 20, "none A"): (269_722, 40.55),

@@ -18,14 +18,15 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from study import network
-from study.data import Arrays, Images
-from study.machine import Machine, has_cuda
-from study.module import Cell
+from study.data.images import Arrays, Images
+from study.machine.device import has_cuda
+from study.machine.options import Machine
 from study.recipes import Recipe, recipe_for
+from study.recording.record import Record
 from study.spec import Spec
-from study.step import AT_ONCE, EAGER, in_segments
-from study.store import Record
-from study.train import build_trainer
+from study.training.module import Cell
+from study.training.step import AT_ONCE, EAGER, in_segments
+from study.training.train import build_trainer
 
 
 @dataclass(frozen=True)

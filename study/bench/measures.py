@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from study import complexity, network
+from study import network
 from study.bench.arms import Arm, Bare, Ours, Subject
-from study.data import Images, load
-from study.machine import Machine
+from study.data.images import Images, load
+from study.machine.options import Machine
+from study.recording.record import Record
 from study.spec import Spec
-from study.step import AT_ONCE, in_segments, update
-from study.store import Record
+from study.training.step import AT_ONCE, in_segments, update
 
 Row = dict[str, Any]
 LAUNCH = 2e-6  # seconds that the shortest kernel takes on a GPU, in a graph
@@ -154,7 +154,7 @@ def floor(subject: Subject) -> Row:
     spec, batch, half = subject.spec, subject.recipe.batch, subject.machine.precision == "bf16"
     image = subject.arrays.train_images.shape[1:]
     with torch.device("meta"):
-        multiply_adds = complexity.count(
+        multiply_adds = network.count(
             network.build(spec.dataset, spec.depth, spec.shortcut), (image[2], image[0], image[1])
         )[1]
     blocks = (spec.depth - 2) // 6

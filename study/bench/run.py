@@ -20,14 +20,16 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy.stats import quantile_test
 
-from study import data
 from study.bench import measures
 from study.bench.arms import Arm, Bare, Loader, Ours, Subject
-from study.machine import Machine, now, peak_memory_mb, provenance, settle, step_path
-from study.mps import shared_gpu
+from study.data import images as data
+from study.machine.device import peak_memory_mb, settle, step_path
+from study.machine.mps import shared_gpu
+from study.machine.options import Machine
 from study.recipes import recipe_for
+from study.recording.provenance import now, provenance
 from study.spec import InputError, Spec, check_choice
-from study.step import compile_blocks
+from study.training.step import compile_blocks
 
 ARMS = ("ours", "plain", "bare", "loader", "compiled")
 FEWEST = 6  # rounds of which the extremes hold a median with 95 %

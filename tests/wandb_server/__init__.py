@@ -7,7 +7,7 @@ The real client, agent, Api and wandb-workspaces are the judges; nothing of them
     http.py     the socket, uploads, the file stream, and what goes wrong
 """
 
-from wandb_server.cloud import ENTITY, Cloud, Run, Sweep
-from wandb_server.http import Faults, Server
+from tests.wandb_server.cloud import ENTITY, Cloud, Run, Sweep
+from tests.wandb_server.http import Faults, Server
 
 __all__ = ["ENTITY", "Cloud", "Faults", "Run", "Server", "Sweep"]

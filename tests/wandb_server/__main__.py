@@ -1,14 +1,10 @@
-"""Serve by hand: ``python tests/wandb_server`` prints the variables that point a client here."""
+"""Serve by hand: ``python -m tests.wandb_server`` prints the variables that point a client here."""
 
 from __future__ import annotations
 
-import sys
 import threading
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from wandb_server import Server
+from tests.wandb_server import Server
 
 for name, value in Server().environment.items():
     print(f"export {name}={value}", flush=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from wandb_server.cloud import ENTITY, Cloud, Json, Run, Sweep
+from tests.wandb_server.cloud import ENTITY, Cloud, Json, Run, Sweep
 
 NOW = datetime.now(UTC).isoformat()
 OWNER = {"id": ENTITY, "name": ENTITY}

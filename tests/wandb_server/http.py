@@ -9,8 +9,8 @@ import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from wandb_server.cloud import Cloud, Json
-from wandb_server.graphql import Unknown, answer
+from tests.wandb_server.cloud import Cloud, Json
+from tests.wandb_server.graphql import Unknown, answer
 
 
 @dataclass

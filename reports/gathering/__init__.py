@@ -1,0 +1,1 @@
+"""From records on disk and runs in W&B to one snapshot."""

@@ -1,0 +1,70 @@
+"""From records to a snapshot: off the disk, out of W&B, or both; a run that is found in both is one run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reports.gathering.snapshot import Snapshot, collect
+from study.recording.record import Run, read_runs
+
+
+def gather(folder: Path | None, wandb: str | None = None) -> Snapshot:
+    """Read every run under a folder, every run of a W&B project, or both.
+
+    Args:
+        folder: Where the records lie; None reads W&B alone.
+        wandb: ENTITY/PROJECT.
+
+    Raises:
+        InputError: there is no such folder or project, or W&B cannot be reached.
+    """
+    here, excluded = read_runs(folder) if folder else ([], {})
+    there: list[Run] = []
+    if wandb:
+        from reports.gathering.remote import read_wandb
+
+        there, strange = read_wandb(wandb)
+        known = {run.wandb[0] for run in here}
+        excluded |= {name: why for name, why in strange.items() if name not in known}
+    runs, duplicates = _name(_unite(here, there))
+    broken = {f"{name} (its folder)" if name in runs else name: why for name, why in excluded.items()}
+    return collect(runs, broken | duplicates)
+
+
+def _unite(here: Sequence[Run], there: Sequence[Run]) -> list[Run]:
+    """One run for each id: the record on disk, unless W&B has more of it, with its address in W&B."""
+    by_id = {run.wandb[0]: run for run in there}
+    united = []
+    for run in here:
+        twin = by_id.pop(run.wandb[0], None)
+        united.append(run if twin is None else replace(_fuller(run, twin), wandb=twin.wandb, probes=run.probes))
+    return [*united, *by_id.values()]
+
+
+def _fuller(here: Run, there: Run) -> Run:
+    """The copy of a run that has more of it."""
+    return max(here, there, key=lambda run: (run.summary is not None, len(run.history)))  # the first of equals
+
+
+def _name(runs: Sequence[Run]) -> tuple[dict[str, Run], dict[str, str]]:
+    """Each run under a name of its own, and why the second run of a cell does not count.
+
+    Of several the first that was begun counts, finished ones before others: nobody chooses the better one.
+    """
+    cells = defaultdict(list)
+    for run in runs:
+        cells[run.spec.name].append(run)
+    named, duplicates = {}, {}
+    for name in sorted(cells):
+        first, *others = sorted(cells[name], key=lambda r: (r.summary is None, r.covariates["started"] or "9"))
+        named[name] = first
+        for run in others:
+            again = f"{name}@{run.wandb[0]}"
+            named[again] = run
+            duplicates[again] = f"a duplicate: the cell was trained before, as run {first.wandb[0]}"
+            if not run.history:
+                duplicates[again] = "handed out by W&B, but never begun: the cell is another run's"
+    return named, duplicates

@@ -1,0 +1,122 @@
+"""Runs as W&B has them: full histories, never the sampled 500 points, kept on disk until a run has more rows.
+
+Requests that fail are tried again with growing pauses by the client itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from platformdirs import user_cache_path
+from rich.console import Console
+from rich.progress import track
+
+from study.recording.record import COVARIATES, FACTORS, Row, State, read_json, write_json
+from study.recording.record import Run as Recorded
+from study.recording.wandb.account import asking, check_account, check_project
+from study.spec import InputError, Spec
+
+if TYPE_CHECKING:
+    from wandb.apis.public import Run
+
+PATIENCE = 60  # seconds for one request
+PAGE = 100  # runs
+AT_ONCE = 8  # runs read at the same time
+ATTEMPTS = 3  # at a history whose rows are fewer than W&B says it has
+NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # as JSON of the web has them
+
+
+def read_wandb(path: str) -> tuple[list[Recorded], dict[str, str]]:
+    """Every run of ENTITY/PROJECT, and the runs that are none of ours or came incomplete, each with the reason.
+
+    Raises:
+        InputError: no account, no such project, or W&B cannot be reached.
+    """
+    check_project(path)
+    check_account("gather --runs=PATH alone")
+    with asking(f"{path} cannot be read from W&B", "check the name, or wait and gather again"):
+        import wandb
+
+        listed = list(wandb.Api(timeout=PATIENCE).runs(path, per_page=PAGE, lazy=False))
+        return _read(listed, user_cache_path("resnet-study") / path)
+
+
+def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str, str]]:
+    """The runs, several at a time."""
+    excluded: dict[str, str] = {}
+    ours: list[tuple[Spec, Run]] = []
+    for run in listed:
+        try:
+            ours.append((_spec(run), run))
+        except InputError as error:
+            excluded[run.id] = str(error)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        reading = pool.map(lambda pair: _record(pair[0], pair[1], cache), ours)
+        console = Console(stderr=True)
+        found = list(track(reading, "runs from W&B", len(ours), console=console, disable=not console.is_terminal))
+    excluded |= {run.id: why for (_, run), why in zip(ours, found, strict=True) if isinstance(why, str)}
+    return [run for run in found if isinstance(run, Recorded)], excluded
+
+
+def _spec(run: Run) -> Spec:
+    """The cell that a run's configuration names."""
+    factors = {name: run.config[name] for name in FACTORS if name in run.config}  # a sweep need not name all
+    if missing := [name for name in FACTORS[:3] if name not in factors]:
+        raise InputError(f"no run of this study: its configuration has no {', '.join(missing)}")
+    return Spec(**factors | {"shortcut": factors["shortcut"] or "none"})  # YAML's null is a plain net
+
+
+def _record(spec: Spec, run: Run, cache: Path) -> Recorded | str:
+    """One run as a record, or why it cannot be read whole."""
+    summary = {key: value for key, value in _numbers(run.summary_metrics).items() if not key.startswith("_")}
+    is_finished = "ended" in summary  # the very last thing that a run writes; W&B's own state is no proof
+    parts = _parts(run, is_finished, cache)
+    if isinstance(parts, str):
+        return parts
+    state: State = "finished" if is_finished else "running" if run.state == "running" else "interrupted"
+    covariates = {name: run.config.get(name) for name in COVARIATES}
+    rows, responses = parts["rows"], parts["responses"]
+    return Recorded(spec, state, covariates, rows, summary if is_finished else None, responses, wandb=(run.id, run.url))
+
+
+def _parts(run: Run, is_finished: bool, cache: Path) -> Row | str:
+    """Rows and responses, from the cache where the run has not moved since."""
+    kept = cache / f"{run.id}-{run.historyLineCount}{'-finished' if is_finished else ''}.json"
+    if parts := read_json(kept):
+        return parts
+    for _ in range(ATTEMPTS):
+        rows = [_numbers(row) for row in run.scan_history(use_cache=False)]
+        if len(rows) == run.historyLineCount:
+            break
+    else:
+        return f"W&B gave {len(rows)} of its {run.historyLineCount} rows; gather again"
+    parts = {"rows": _evaluations(rows), "responses": _file(run, "responses.json") if is_finished else None}
+    cache.mkdir(parents=True, exist_ok=True)
+    write_json(kept, parts, indent=None)
+    return parts
+
+
+def _evaluations(rows: Iterable[Row]) -> list[Row]:
+    """The rows that are evaluations, without W&B's own keys; of a step that came twice the later."""
+    own = ({key: value for key, value in row.items() if not key.startswith("_")} for row in rows)
+    by_step = {row["step"]: row for row in own if "test/wrong" in row}
+    return [by_step[step] for step in sorted(by_step)]
+
+
+def _numbers(row: Row) -> Row:
+    """A row with numbers where W&B sends words for what is no number."""
+    return {key: NOT_NUMBERS.get(value, value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def _file(run: Run, name: str) -> Any:
+    """A JSON file of a run, None where it has none."""
+    for file in run.files(names=[name]):
+        with tempfile.TemporaryDirectory() as folder:
+            return json.loads(Path(file.download(root=folder).name).read_text())
+    return None

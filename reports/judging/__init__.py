@@ -1,0 +1,1 @@
+"""Statistics, and the paper's claims as functions with a verdict."""

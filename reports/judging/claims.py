@@ -1,0 +1,47 @@
+"""The paper's statements as functions: from the results of a group of runs to a verdict that can be checked.
+
+A group is one data set under one recipe. A missing run never passes, one seed shows a direction only, and a recipe
+that is scaled down never gives more than "toy". Claims are numbered in the paper's order (C01 to C36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reports.judging import cifar, counted, imagenet
+from reports.judging.kinds import Claim, Evidence, Finding, Group
+from reports.judging.stats import ALPHA, holm
+
+__all__ = ["CLAIMS", "UNDECIDED", "Claim", "Evidence", "Finding", "Group", "judge_all"]
+
+CLAIMS: tuple[Claim, ...] = (*cifar.CLAIMS, *imagenet.CLAIMS, *counted.CLAIMS)
+
+UNDECIDED: tuple[tuple[str, str, str], ...] = (
+    ("C07", "Sec. 4.1: plain nets' gradients have healthy norms, nothing vanishes", "it gives no number"),
+    ("C33", "Sec. 3.2: residual functions of a single layer show no advantage", "blocks of one layer are not built"),
+    ("C35", "Sec. 4.1: plain nets may converge exponentially slowly", "a conjecture, which the paper does not test"),
+    ("C36", "Tables 7 and 8: ResNet-101 improves object detection", "the study covers classification"),
+)
+
+
+def judge_all(evidence: Evidence, among: Sequence[Claim] = CLAIMS) -> list[tuple[Claim, Finding]]:
+    """The findings on one group, with verdicts corrected by Holm over all of the group's tests."""
+    claims = [claim for claim in among if evidence.group in claim.groups or (evidence.toy and claim.in_miniature)]
+    findings = [claim.judge(evidence) for claim in claims]
+    p_for, p_against = holm([f.p_for for f in findings]), holm([f.p_against for f in findings])
+    corrected = [replace(f, p_holm=p, against_holm=q) for f, p, q in zip(findings, p_for, p_against, strict=True)]
+    return [(claim, settle(finding, evidence.toy)) for claim, finding in zip(claims, corrected, strict=True)]
+
+
+def settle(finding: Finding, toy: bool) -> Finding:
+    """Give a finding its verdict."""
+    if finding.missing:
+        return replace(finding, verdict="missing", direction="")
+    if toy:
+        return replace(finding, verdict="toy")
+    if finding.settled is not None:
+        return replace(finding, verdict="supported" if finding.settled else "contradicted")
+    if finding.p_holm < ALPHA:
+        return replace(finding, verdict="supported")
+    return replace(finding, verdict="contradicted" if finding.against_holm < ALPHA else "inconclusive")

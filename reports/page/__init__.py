@@ -1,0 +1,1 @@
+"""From a snapshot to REPORT.md, report.html, README and W&B."""

@@ -1,0 +1,243 @@
+"""From a snapshot to the report: Markdown, one HTML page that needs nothing else, tables and figures as files."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from reports.figures import curves, probes
+from reports.figures.curves import Drawing
+from reports.gathering.snapshot import Snapshot
+from reports.judging.claims import Claim, Evidence, Finding, Group, judge_all
+from reports.judging.kinds import CIFAR, IMAGENET
+from reports.paper import numbers as paper
+from reports.tables import exhibits
+from reports.tables.table import Table, duration, markdown, text, to_csv, to_tex
+from study.spec import InputError
+
+TITLE = "Deep residual learning, reproduced"
+BEGIN, END = "<!-- results: written by python -m reports build -->", "<!-- results end -->"
+Files = dict[str, str | bytes]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it."""
+
+    title: str
+    text: str = ""
+    tables: list[Table] = field(default_factory=list)
+    drawings: list[Drawing] = field(default_factory=list)
+    findings: list[tuple[Claim, Finding]] = field(default_factory=list)
+    group: Group | None = None
+
+    @property
+    def anchor(self) -> str:
+        """The heading as a link's target."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+
+
+def build(snapshot: Snapshot, folder: Path) -> list[Path]:
+    """Write the report of a snapshot into `folder`; returns the files. The same snapshot gives the same bytes."""
+    files = report(snapshot)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return [folder / name for name in files]
+
+
+def check(snapshot: Snapshot, folder: Path) -> list[str]:
+    """The text files in `folder` that are not what the snapshot gives; figures depend on fonts and are left out."""
+    files = {name: text for name, text in report(snapshot).items() if name.endswith((".md", ".json", ".csv", ".tex"))}
+    return [name for name, text in files.items() if not (folder / name).exists() or (folder / name).read_text() != text]
+
+
+def report(snapshot: Snapshot) -> Files:
+    """Every file of the report, by name."""
+    parts = sections(snapshot)
+    synthetic = bool((snapshot.runs["source"] == "synthetic").any())
+    drawings = [drawing for part in parts for drawing in part.drawings]
+    tables = [table for part in parts for table in part.tables if table.name]
+    records = [record(part.group, *found) for part in parts for found in part.findings if part.group]
+    return {
+        "claims.json": json.dumps(records, indent=2) + "\n",
+        "REPORT.md": page("REPORT.md.j2", parts, synthetic),
+        "report.html": page("report.html.j2", parts, synthetic),
+        **{f"tables/{table.name}.csv": to_csv(table) for table in tables},
+        **{f"tables/{table.name}.tex": to_tex(table) for table in tables},
+        **{f"figures/{drawing.name}.svg": drawing.svg for drawing in drawings},
+        **{f"figures/{drawing.name}.png": drawing.png for drawing in drawings},
+    }
+
+
+def sections(snapshot: Snapshot) -> list[Section]:
+    """All sections: the glance first, then what has runs, then what waits for some."""
+    parts = [_section(snapshot, Evidence(snapshot.results, group)) for group in _groups(snapshot)]
+    return [_glance(snapshot, parts), *parts, *_left_open(snapshot), _cost(snapshot), _sources(snapshot)]
+
+
+def _groups(snapshot: Snapshot) -> list[Group]:
+    """The paper's two data sets under its own protocol, and every other group with runs; those without come last."""
+    present = {Group(*pair) for pair in snapshot.results[["dataset", "recipe"]].itertuples(index=False)}
+    others = sorted(present - {CIFAR, IMAGENET}, key=lambda group: (group.scale, group.name))
+    return sorted([CIFAR, IMAGENET, *others], key=lambda group: group not in present)
+
+
+def _section(snapshot: Snapshot, e: Evidence) -> Section:
+    findings = judge_all(e)
+    claims = [exhibits.claim_table(findings)] if findings else []
+    if e.group == CIFAR:
+        tables = [exhibits.error_table(e), *claims, exhibits.peer_table(e)]
+        drawings = [curves.fig1(snapshot.history, e), curves.fig6(snapshot.history, e)]
+        heading = "CIFAR-10 (Sec. 4.2, Table 6, Figs. 1, 6, 7)"
+    elif e.group == IMAGENET:
+        parts = (exhibits.table2(e), exhibits.table3(e), exhibits.table4(e), exhibits.table5())
+        tables = [exhibits.table1(), *parts, *claims, exhibits.peer_table(e)]
+        drawings = [curves.fig4(snapshot.history, e)]
+        heading = "ImageNet (Sec. 4.1, Tables 1 to 5, Fig. 4)"
+    else:
+        tables, drawings = [exhibits.error_table(e), *claims], [curves.fig6(snapshot.history, e)]
+        heading = f"{'Scaled down' if e.toy else 'Variant'}: {e.group.name}"
+    if e.group != IMAGENET and (responses := curves.fig7(snapshot.responses, e)):
+        drawings.append(responses)
+    if e.group in (CIFAR, IMAGENET) and (commands := exhibits.command_table(e)).rows:
+        tables.append(commands)
+    return Section(heading, _protocol(e), tables, drawings, findings, e.group)
+
+
+def _protocol(e: Evidence) -> str:
+    if e.toy:
+        return "A scaled-down protocol. Its numbers show the effect in miniature; they decide no claim of the paper."
+    if e.group in (CIFAR, IMAGENET):
+        return "The paper's own protocol; departures from it are listed at the end."
+    return "A variant of the paper's protocol; recipes.py says how it differs."
+
+
+def _left_open(snapshot: Snapshot) -> Iterator[Section]:
+    """What the paper leaves open, for each group that has probed nets."""
+    for group in _groups(snapshot):
+        e = Evidence(snapshot.results, group)
+        if not probes.of_group(snapshot.deeper, e).empty:
+            tables = [probes.gradient_table(snapshot.signals, e), probes.deeper_table(snapshot.deeper, e)]
+            drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e)]
+            text = f"{probes.TEXT} These nets were trained by a scaled-down protocol." if e.toy else probes.TEXT
+            yield Section(f"Left open by the paper: {group.name}", text, tables, drawings)
+
+
+def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
+    runs = snapshot.counting
+    verdicts = [finding.verdict for part in parts for _, finding in part.findings]
+    order = ("supported", "contradicted", "inconclusive", "toy", "missing")
+    filled = {
+        part.group: _filled(snapshot, part.group) for part in parts if part.group in (CIFAR, IMAGENET) and part.group
+    }
+    rows = [
+        ("runs that count", f"{len(runs)} of {len(snapshot.runs)}"),
+        *((f"networks of the paper with a run ({group.dataset})", cells) for group, cells in filled.items()),
+        ("training and evaluation", duration(runs["hours"].sum())),
+        ("devices", ", ".join(sorted(set(runs["device"].dropna()))) or "none"),
+        ("verdicts", ", ".join(f"{verdicts.count(v)} {v}" for v in order if v in verdicts)),
+    ]
+    return Section("At a glance", tables=[Table("", ("", ""), rows)])
+
+
+def _filled(snapshot: Snapshot, group: Group) -> str:
+    waiting = len(exhibits.command_table(Evidence(snapshot.results, group)).rows)
+    nets = len(paper.CIFAR10 if group == CIFAR else paper.IMAGENET)
+    return f"{nets - waiting} of {nets}"
+
+
+def _cost(snapshot: Snapshot) -> Section:
+    results = snapshot.results
+    return Section("Cost", tables=[exhibits.cost_table(results)], drawings=[curves.hours(results)])
+
+
+def _sources(snapshot: Snapshot) -> Section:
+    tables = [exhibits.run_table(snapshot.counting)]
+    if not snapshot.excluded.empty:
+        tables.append(exhibits.excluded_table(snapshot.excluded))
+    tables += [exhibits.departure_table(), exhibits.not_attempted_table()]
+    return Section("Where the numbers come from", tables=tables)
+
+
+def record(group: Group, claim: Claim, finding: Finding) -> dict[str, Any]:
+    """One entry of claims.json; what is undefined is null."""
+    about = {"id": claim.id, "where": claim.where, "statement": claim.statement, "group": group.name}
+    return {**about, **{key: _plain(value) for key, value in asdict(finding).items()}}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
+    """Put the leading group's figure and table between the two marks of a README.
+
+    Raises:
+        InputError: the file is not there or has no marks.
+    """
+    old = readme.read_text() if readme.exists() else ""
+    if BEGIN not in old or END not in old:
+        raise InputError(f"{readme} has no lines '{BEGIN}' and '{END}' to write between")
+    block = "\n\n".join(_headline(snapshot, Path(os.path.relpath(folder, readme.parent))))
+    readme.write_text(f"{old.split(BEGIN)[0]}{BEGIN}\n\n{block}\n\n{END}{old.split(END)[1]}")
+
+
+def _headline(snapshot: Snapshot, folder: Path) -> Iterator[str]:
+    """The paragraphs of a README's results: where another group leads, also what there is by the paper's protocol."""
+    group = leading(snapshot)
+    part = _section(snapshot, Evidence(snapshot.results, group))
+    drawing = next(drawing for drawing in part.drawings if drawing.name.startswith("fig6"))
+    yield f"![{drawing.alternative}]({folder / 'figures' / drawing.name}.svg)"
+    yield f"*{drawing.caption} {_seeds(group.of(snapshot.results))}*"
+    table = part.tables[0]
+    yield markdown(_unlinked(table))
+    runs = CIFAR.of(snapshot.results)
+    if group != CIFAR and not runs.empty:
+        table = exhibits.own_rows(exhibits.error_table(Evidence(snapshot.results, CIFAR)))
+        yield f"*By the paper's own protocol, so far. {_seeds(runs)}*"
+        yield markdown(_unlinked(table))
+    yield table.caption.strip()
+
+
+def _seeds(runs: pd.DataFrame) -> str:
+    seeds = runs.groupby(["depth", "shortcut"])["seed"].nunique()
+    each = " to ".join(map(str, sorted({seeds.min(), seeds.max()})))
+    devices = ", ".join(sorted(set(runs["device"])))
+    return f"{len(runs)} run{'s' * (len(runs) > 1)}, seeds per network: {each}; on {devices}."
+
+
+def _unlinked(table: Table) -> Table:
+    return replace(table, rows=[tuple(text(cell) for cell in row) for row in table.rows])
+
+
+def leading(snapshot: Snapshot) -> Group:
+    """The group that a README shows: the first with both plain and residual nets, else the first."""
+    groups = _groups(snapshot)
+    both = (group for group in groups if group.of(snapshot.results)["shortcut"].eq("none").nunique() == 2)
+    return next(both, groups[0])
+
+
+def page(template: str, parts: list[Section], synthetic: bool) -> str:
+    """Fill one of the two templates."""
+    environment = Environment(
+        loader=PackageLoader("reports.page"),
+        autoescape=template.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["markdown"] = markdown
+    values: Mapping[str, Any] = {"title": TITLE, "sections": parts, "synthetic": synthetic}
+    return environment.get_template(template).render(values)

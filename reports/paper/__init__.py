@@ -1,0 +1,1 @@
+"""The paper's numbers and curves, and other people's results."""

@@ -1,0 +1,160 @@
+"""The paper's numbers and nothing else: what our runs are held against.
+
+Errors are in percent. Plain CIFAR nets stand in no table of the paper: their numbers, and all curves, were read off
+the vector graphics of Figs. 1 and 6 (to about 0.03 points) and are called digitised wherever they stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class CifarResult:
+    """One network on CIFAR-10 (Table 6; Fig. 6)."""
+
+    depth: int
+    shortcut: str
+    parameters_millions: float
+    test_error: float
+    train_error: float  # digitised, mean of the last ten points
+    digitised: bool = False
+    mean: float | None = None  # Table 6 gives 110 layers as best (mean ± std) of five runs
+    std: float | None = None
+
+    @property
+    def shown(self) -> str:
+        """As the paper prints it."""
+        return f"{self.test_error:.2f}" + (f" ({self.mean:.2f} ± {self.std:.2f})" if self.mean is not None else "")
+
+
+CIFAR10: tuple[CifarResult, ...] = (
+    CifarResult(20, "none", 0.27, 9.66, 1.31, digitised=True),
+    CifarResult(32, "none", 0.46, 10.08, 1.44, digitised=True),
+    CifarResult(44, "none", 0.66, 11.31, 2.69, digitised=True),
+    CifarResult(56, "none", 0.85, 13.26, 5.77, digitised=True),
+    CifarResult(20, "A", 0.27, 8.75, 0.65),
+    CifarResult(32, "A", 0.46, 7.51, 0.28),
+    CifarResult(44, "A", 0.66, 7.17, 0.18),
+    CifarResult(56, "A", 0.85, 6.97, 0.10),
+    CifarResult(110, "A", 1.7, 6.43, 0.06, mean=6.61, std=0.16),
+    CifarResult(1202, "A", 19.4, 7.93, 0.09),
+)
+PLAIN_110_ERROR_ABOVE = 60.0  # Fig. 6's caption: "the error of plain-110 is higher than 60% and not displayed"
+CIFAR10_STEPS = 64_000
+FIG6_TOP = 20.0  # Figs. 1 and 6 are cut off above 20 %
+
+# Table 6's other rows: method, layers, millions of parameters, error
+CIFAR10_OTHERS = (
+    ("Maxout", "", "", "9.38"),
+    ("NIN", "", "", "8.81"),
+    ("DSN", "", "", "8.22"),
+    ("FitNet", "19", "2.5", "8.39"),
+    ("Highway", "19", "2.3", "7.54 (7.72 ± 0.16)"),
+    ("Highway", "32", "1.25", "8.80"),
+)
+
+# Table 1: 1e9 multiply-adds; VGG-19 from Fig. 3, VGG-16 from Sec. 4.1
+FLOPS = {"18": 1.8, "34": 3.6, "50": 3.8, "101": 7.6, "152": 11.3, "VGG-16": 15.3, "VGG-19": 19.6}
+
+
+@dataclass(frozen=True)
+class ImageNetResult:
+    """One network on ImageNet's validation set: top-1 and top-5 error by test protocol."""
+
+    depth: int
+    shortcut: str
+    tencrop: tuple[float, float | None] | None = None  # Tables 2 and 3
+    dense: tuple[float, float] | None = None  # Table 4: single model, five scales
+    centre: tuple[float, float] | None = None  # Fig. 4, digitised: validation, training; mean of the last five points
+
+
+IMAGENET: tuple[ImageNetResult, ...] = (
+    ImageNetResult(18, "none", (27.94, None), centre=(31.42, 31.44)),
+    ImageNetResult(34, "none", (28.54, 10.02), centre=(32.49, 32.49)),
+    ImageNetResult(18, "A", (27.88, None), centre=(31.08, 30.48)),
+    ImageNetResult(34, "A", (25.03, 7.76), centre=(28.28, 24.87)),
+    ImageNetResult(34, "B", (24.52, 7.46), (21.84, 5.71)),
+    ImageNetResult(34, "C", (24.19, 7.40), (21.53, 5.60)),
+    ImageNetResult(50, "B", (22.85, 6.71), (20.74, 5.25)),
+    ImageNetResult(101, "B", (21.75, 6.05), (19.87, 4.60)),
+    ImageNetResult(152, "B", (21.43, 5.71), (19.38, 4.49)),
+)
+# Others' rows of Tables 3, 4 and 5: method, top-1, top-5
+TABLE3_OTHERS = (("VGG-16", "28.07", "9.33"), ("GoogLeNet", "", "9.15"), ("PReLU-net", "24.27", "7.38"))
+TABLE4_OTHERS = (
+    ("VGG (ILSVRC'14)", "", "8.43 (test set)"),
+    ("GoogLeNet (ILSVRC'14)", "", "7.89"),
+    ("VGG (v5)", "24.4", "7.1"),
+    ("PReLU-net", "21.59", "5.71"),
+    ("BN-inception", "21.99", "5.81"),
+)
+TABLE5 = (
+    ("VGG (ILSVRC'14)", "7.32"),
+    ("GoogLeNet (ILSVRC'14)", "6.66"),
+    ("VGG (v5)", "6.8"),
+    ("PReLU-net", "4.94"),
+    ("BN-inception", "4.82"),
+    ("ResNet (ILSVRC'15), six models", "3.57"),
+)
+HIGHWAY_BEST_ERROR, HIGHWAY_PARAMETERS, FITNET_PARAMETERS = 7.54, 2.3e6, 2.5e6
+VGG16_TENCROP = 28.07
+BEST_ENSEMBLE_TOP5 = 4.82
+
+NOT_ATTEMPTED = (
+    (
+        "Tables 7 and 8",
+        "object detection on PASCAL VOC and COCO",
+        "the study covers the classification part of the paper",
+    ),
+    ("Tables 9 to 11", "improvements of detection", "as above"),
+    ("Table 12", "ImageNet detection", "as above"),
+    ("Tables 13 and 14", "ImageNet localisation", "as above"),
+)
+
+FIG6_PANELS: dict[str, tuple[tuple[int, ...], str, str]] = {
+    "plain": ((20, 32, 44, 56), "none", "fig6_plain.csv"),
+    "residual": ((20, 32, 44, 56, 110), "A", "fig6_resnet.csv"),
+    "very deep": ((110, 1202), "A", "fig6_1202.csv"),
+}
+FIG4_PANELS: dict[str, tuple[tuple[int, ...], str, str]] = {
+    "plain": ((18, 34), "none", "fig4_plain.csv"),
+    "residual": ((18, 34), "A", "fig4_resnet.csv"),
+}
+FIG7_NETS = ((20, "none"), (56, "none"), (20, "A"), (56, "A"), (110, "A"))
+
+
+@cache
+def curves(file: str) -> pd.DataFrame:
+    """The digitised curves of one panel: columns net, split (train or test), step, error."""
+    wide = pd.read_csv(FOLDER / "curves" / file)
+    long = wide.melt("iter_1e4", var_name="curve", value_name="error").dropna()
+    long[["net", "split"]] = long["curve"].str.rsplit("_", n=1, expand=True)
+    long["split"] = long["split"].replace("val", "test")
+    long["step"] = (long["iter_1e4"] * 10_000).round().astype(int)
+    return long[["net", "split", "step", "error"]]
+
+
+@cache
+def responses() -> pd.DataFrame:
+    """Fig. 7, digitised: columns net, layer, std."""
+    wide = pd.read_csv(FOLDER / "curves" / "fig7_original.csv").rename(columns={"layer_index": "layer"})
+    return wide.melt("layer", var_name="net", value_name="std").dropna()
+
+
+@cache
+def complexity() -> pd.DataFrame:
+    """Parameters and multiply-adds of every network, counted by `python -m study complexity`."""
+    return pd.read_csv(FOLDER / "complexity.csv", keep_default_na=False, dtype={"depth": str})
+
+
+@cache
+def peers() -> pd.DataFrame:
+    """What public re-runs got: a row per source and network, with how its protocol differs."""
+    return pd.read_csv(FOLDER / "peers.csv", keep_default_na=False, dtype=str)

@@ -1,0 +1,1 @@
+"""ImageNet: folders of JPEGs, decoded, cropped and read ahead by worker processes."""

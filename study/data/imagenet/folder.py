@@ -1,0 +1,225 @@
+"""ImageNet on disk: ``DATA/imagenet/{train,val}/<wnid>/*.JPEG``, checked, and listed once in an index.
+
+``prepare imagenet`` writes DATA/imagenet/index.json (every file with its size, so that training lists nothing) and
+mean.npy (the per-pixel mean of the training images, Sec. 3.4 by way of [21]).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.data.sampling import Labels
+from study.spec import InputError
+
+SPLITS = ("train", "val")
+IMAGES = {"train": 1_281_167, "val": 50_000}  # ILSVRC 2012, as in Sec. 4.1
+CLASSES = 1_000
+ENDS = ("n01440764", "n15075141")  # the first and the last class of all 1,000 in order
+WNID = re.compile(r"n\d{8}")
+SUFFIXES = (".jpeg", ".jpg", ".png")
+Mean = NDArray[np.float32]  # (224, 224, 3), in levels from 0 to 255
+
+
+@dataclass(frozen=True)
+class Files:
+    """The images of one split: names under the split's folder, as bytes in one array that forked workers share."""
+
+    folder: Path
+    names: NDArray[np.bytes_]
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def path(self, number: int | np.integer[Any]) -> str:
+        """Where image number `number` lies."""
+        name: bytes = self.names[number]
+        return f"{self.folder}/{name.decode()}"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A prepared ImageNet, whole or a declared subset."""
+
+    classes: tuple[str, ...]
+    train: Files
+    val: Files
+    mean: Mean
+    fingerprint: str
+    subset: bool
+
+
+Listing = dict[str, dict[str, list[str]]]  # split -> class -> names
+Index = dict[str, Any]  # as index.json has it: subset, changed, sizes
+
+
+def home(data: Path) -> Path:
+    """Where ImageNet lies."""
+    return data / "imagenet"
+
+
+def listing(root: Path) -> Listing:
+    """Every image by split and class, in order; what is no class folder of images is left to `problems`."""
+    return {
+        split: {
+            wnid.name: sorted(e.name for e in os.scandir(wnid) if e.name.lower().endswith(SUFFIXES))
+            for wnid in sorted((root / split).iterdir())
+            if WNID.fullmatch(wnid.name) and wnid.is_dir()
+        }
+        for split in SPLITS
+    }
+
+
+def problems(data: Path, subset: bool) -> Iterator[str]:
+    """What is wrong with the folder, each with its mend; nothing when it can be trained on.
+
+    Args:
+        data: The folder that holds ``imagenet``.
+        subset: Whether fewer images and classes than ILSVRC 2012's are declared.
+    """
+    root, found = home(data), False
+    for split in SPLITS:
+        for problem in _split_problems(root / split, data):
+            found = True
+            yield problem
+    if not found:
+        yield from content_problems(root, listing(root), subset, data)
+
+
+def _split_problems(folder: Path, data: Path) -> Iterator[str]:
+    """Folders that are missing, cannot be read, are flat or hold what they should not."""
+    prepare = f"python -m study prepare imagenet --data={data}"
+    if not folder.is_dir():
+        yield f"{folder} is missing; put or link the images there, or run: {prepare} --source=PATH"
+        return
+    if not os.access(folder, os.R_OK | os.X_OK):
+        yield f"{folder} cannot be read; run: chmod -R u+rX {folder}"
+        return
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    if flat := sum(entry.name.lower().endswith(SUFFIXES) for entry in entries):
+        yield (
+            f"{folder} is flat: {flat:,} images lie beside the class folders; put LOC_val_solution.csv "
+            f"(or a file of one wnid a line) into {folder.parent} and run: {prepare}"
+        )
+    for entry in entries:
+        if entry.is_dir() and not WNID.fullmatch(entry.name):
+            yield f"{entry.path} is no class (one looks like n01440764); move it away"
+        elif entry.is_dir() and not os.access(entry.path, os.R_OK | os.X_OK):
+            yield f"{entry.path} cannot be read; run: chmod -R u+rX {folder}"
+
+
+def content_problems(root: Path, found: Listing, subset: bool, data: Path) -> Iterator[str]:
+    """Classes that differ between the splits, empty ones, and counts that are not ILSVRC 2012's."""
+    train, val = (set(found[split]) for split in SPLITS)
+    for name, lacks, has in (("val", train - val, "train"), ("train", val - train, "val")):
+        if lacks:
+            yield f"{root / name} lacks {_few(lacks)}, which {has} has: labels would be wrong; complete or remove them"
+    for split in SPLITS:
+        if empty := {wnid for wnid, names in found[split].items() if not names}:
+            yield f"{root / split} has no image in {_few(empty)}; copy these classes again"
+    if not subset:
+        mend = f"copy what is missing, or declare a subset: python -m study prepare imagenet --subset --data={data}"
+        yield from (f"{problem}; {mend}" for problem in _not_whole(root, found))
+
+
+def _not_whole(root: Path, found: Listing) -> Iterator[str]:
+    """What is not as in ILSVRC 2012."""
+    classes = sorted(found["train"])
+    if len(classes) != CLASSES:
+        yield f"{root / 'train'} has {len(classes):,} classes, not {CLASSES:,}"
+    elif (classes[0], classes[-1]) != ENDS:
+        yield f"{root / 'train'} begins with {classes[0]} and ends with {classes[-1]}, not {' and '.join(ENDS)}"
+    for split, images in IMAGES.items():
+        if (count := sum(map(len, found[split].values()))) != images:
+            yield f"{root / split} has {count:,} images, not {images:,}"
+
+
+def _few(names: set[str]) -> str:
+    first = sorted(names)
+    return ", ".join(first[:3]) + (f" and {len(first) - 3:,} more classes" if len(first) > 3 else "")
+
+
+def index(data: Path, subset: bool) -> Index:
+    """List every file with its size, and note how the class folders look now."""
+    root = home(data)
+    found = listing(root)
+    return {
+        "subset": subset,
+        "changed": {split: _changed(root / split) for split in SPLITS},
+        "sizes": {
+            split: {
+                wnid: {name: (root / split / wnid / name).stat().st_size for name in names} for wnid, names in x.items()
+            }
+            for split, x in found.items()
+        },
+    }
+
+
+def write(data: Path, found: Index, mean: Mean) -> None:
+    """Write what `load` reads; the index last, for it says that all is there."""
+    root = home(data)
+    np.save(root / "mean.npy", mean)
+    temporary = root / "index.tmp"
+    temporary.write_text(json.dumps(found))
+    os.replace(temporary, root / "index.json")
+
+
+def _changed(folder: Path) -> dict[str, int]:
+    """When each class folder last had a file added, renamed or removed (nanoseconds)."""
+    return {entry.name: entry.stat().st_mtime_ns for entry in sorted(folder.iterdir())}
+
+
+def declared_subset(data: Path) -> bool:
+    """Whether the folder was last prepared as a subset."""
+    path = home(data) / "index.json"
+    return path.exists() and bool(json.loads(path.read_text())["subset"])
+
+
+def _read_index(data: Path) -> Index:
+    """The index as written; it is refused where the folders have changed since.
+
+    Raises:
+        InputError: it is missing or out of date.
+    """
+    root, mend = home(data), f"run: python -m study prepare imagenet --data={data}"
+    if not (root / "index.json").exists() or not (root / "mean.npy").exists():
+        raise InputError(f"{root} is not prepared; {mend}")
+    found: Index = json.loads((root / "index.json").read_text())
+    for split in SPLITS:
+        if not (root / split).is_dir() or found["changed"][split] != _changed(root / split):
+            raise InputError(f"{root / split} has changed since it was prepared; {mend}")
+    return found
+
+
+def load(data: Path) -> Folder:
+    """Read the index and the mean; no image is opened and no class folder listed.
+
+    Raises:
+        InputError: ImageNet is missing, not prepared, or has changed since.
+    """
+    found, root = _read_index(data), home(data)
+    mean = np.load(root / "mean.npy")
+    digest = hashlib.sha256(json.dumps(found["sizes"], sort_keys=True).encode() + mean.tobytes()).hexdigest()
+    train, val = (files(root, split, found) for split in SPLITS)
+    return Folder(tuple(found["sizes"]["train"]), train, val, mean, digest, found["subset"])
+
+
+def files(root: Path, split: str, found: Index) -> Files:
+    """One split of an index.
+
+    Labels are the places of the classes in order, as ImageFolder and torchvision's published weights have them.
+    """
+    classes = found["sizes"][split]
+    names = [f"{wnid}/{name}".encode() for wnid, sizes in classes.items() for name in sizes]
+    labels = np.repeat(np.arange(len(classes)), [len(sizes) for sizes in classes.values()])
+    return Files(root / split, np.array(names), labels.astype(np.int64))

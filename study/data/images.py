@@ -1,0 +1,285 @@
+"""Data sets: what training needs of one, and those that lie in memory as bytes (ImageNet's files: study/imagenet).
+
+Batches are a pure function of (seed, step), so neither the number of ranks nor an interruption changes what is trained
+on; see study/order.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from study.data.sampling import Labels, generator, rank_slice, visited
+from study.recipes import Recipe
+from study.spec import InputError
+
+Bytes = NDArray[np.uint8]
+Reduce = Callable[[Tensor], Tensor]  # sums over ranks
+
+
+class Batches(Protocol):
+    """A data set on a device, as training and evaluation use it.
+
+    Attributes:
+        counts: What was counted of the training files since the last `take_notes`, for the checkpoint.
+    """
+
+    counts: Tensor
+
+    @property
+    def train_size(self) -> int:
+        """How many images are trained on."""
+
+    @property
+    def test_size(self) -> int:
+        """How many images are tested on."""
+
+    def batch(self, seed: int, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
+        """One rank's part of batch `step`: images (B, C, H, W) and labels (B,)."""
+
+    def expect(self, parts: Sequence[tuple[int, int]]) -> None:
+        """Say which ranges of test images come next."""
+
+    def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Test images number start to stop: (B, C, H, W) and labels (B,)."""
+
+    def take_notes(self, reduce: Reduce) -> dict[str, float]:
+        """What the record is to have of the data since the last call."""
+
+
+class DataSet(Protocol):
+    """A data set before it is on a device."""
+
+    @property
+    def fingerprint(self) -> str:
+        """One digest of what it holds."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each output of the network."""
+
+    @property
+    def test_size(self) -> int:
+        """How many images are tested on."""
+
+    @property
+    def evaluation_batch(self) -> int:
+        """How many images are evaluated at a time."""
+
+    def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Batches:
+        """Its batches on one of `devices` of this machine."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A decoded data set: images (N, H, W, C) as bytes from 0 to `peak`, labels (N,) as places in `classes`."""
+
+    train_images: Bytes
+    train_labels: Labels
+    test_images: Bytes
+    test_labels: Labels
+    peak: int
+    classes: tuple[str, ...]
+    evaluation_batch: int = 500  # images; larger ones were slower on CPU
+
+    @property
+    def test_size(self) -> int:
+        """How many images are tested on."""
+        return len(self.test_labels)
+
+    def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Images:
+        """Its batches on a device."""
+        return Images(self, recipe, device)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the decoded arrays: equal whatever archive or mirror they came from."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def load(dataset: str, root: Path) -> Arrays:
+    """Read a data set into memory.
+
+    Raises:
+        InputError: it is missing or corrupt; the message names the command that mends it.
+    """
+    if dataset == "digits":
+        return _digits()
+    if dataset == "cifar10":
+        return _cifar10(root)
+    raise ValueError(f"{dataset} is not read into memory")
+
+
+def _digits() -> Arrays:
+    """scikit-learn's bundled 8x8 digits, split once and for all: 1,437 to train on and 360 to test, by class."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    images = digits.images.astype(np.uint8)[..., None]
+    train, test = train_test_split(np.arange(len(images)), test_size=360, stratify=digits.target, random_state=0)
+    labels = digits.target.astype(np.int64)
+    names = tuple(str(name) for name in digits.target_names)
+    return Arrays(images[train], labels[train], images[test], labels[test], 16, names)
+
+
+def _cifar10(root: Path) -> Arrays:
+    """The official files in torchvision's layout, each checked by its MD5."""
+    from torchvision.datasets import CIFAR10
+
+    check_cifar10(root)
+    train, test = (CIFAR10(str(root), train=train, download=False) for train in (True, False))
+    labels = [np.asarray(part.targets, dtype=np.int64) for part in (train, test)]
+    return Arrays(train.data, labels[0], test.data, labels[1], 255, tuple(train.classes))
+
+
+def check_cifar10(root: Path) -> None:
+    """Refuse a CIFAR-10 folder with a missing or altered file, naming it and the mend."""
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity
+
+    folder = root / CIFAR10.base_folder
+    for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]:
+        if not (folder / name).exists():
+            raise InputError(f"{folder / name} is missing; run: python -m study prepare cifar10 --data={root}")
+        if not check_integrity(str(folder / name), md5):
+            raise InputError(
+                f"{folder / name} is corrupt (its MD5 is not the official one); "
+                f"delete it and run: python -m study prepare cifar10 --data={root}"
+            )
+
+
+class Plan(NamedTuple):
+    """What a batch is made of, each (B,): image numbers, the crops' upper left corners, and flips."""
+
+    image: Labels
+    top: Labels
+    left: Labels
+    flip: NDArray[np.bool_]
+
+    def part(self, rank: int, world_size: int) -> Plan:
+        """The slice of one rank."""
+        mine = rank_slice(len(self.image), rank, world_size)
+        return Plan(self.image[mine], self.top[mine], self.left[mine], self.flip[mine])
+
+
+def plan(recipe: Recipe, images: int, seed: int, step: int) -> Plan:
+    """Batch number `step`: the whole global batch, a pure function of the recipe, the seed and the step."""
+    rng = generator(seed, step)
+    top, left = rng.integers(0, 2 * recipe.pad + 1, size=(2, recipe.batch))
+    flip = rng.integers(0, 2, size=recipe.batch).astype(bool) & recipe.flip
+    return Plan(visited(images, recipe.batch, seed, step), top, left, flip)
+
+
+def subset(labels: Labels, count: int | None) -> Labels:
+    """Numbers of a class-balanced subset: the first of each class in file order; all of them when count is None."""
+    if count is None:
+        return np.arange(len(labels))
+    each = count // len(np.unique(labels))
+    return np.sort(np.concatenate([np.flatnonzero(labels == label)[:each] for label in np.unique(labels)]))
+
+
+class Images:
+    """The images of one cell on one device, and the batches made of them.
+
+    Training images lie padded with zeros; a view of all their crops turns crop and gather into one indexing
+    operation. The per-pixel mean (Sec. 4.2) is padded and cropped likewise, so that padding is zero after it too.
+    """
+
+    def __init__(self, arrays: Arrays, recipe: Recipe, device: torch.device) -> None:
+        keep = subset(arrays.train_labels, recipe.train_images)
+        self.recipe, self.peak = recipe, arrays.peak
+        train = arrays.train_images[keep]
+        mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)[None]
+        self.crops = _crops(torch.from_numpy(train).to(device), recipe.pad)
+        self.mean_crops = _crops(torch.from_numpy(mean).to(device), recipe.pad)[0]
+        self.train_labels = torch.from_numpy(arrays.train_labels[keep]).to(device)
+        self.test_images = torch.from_numpy(arrays.test_images).to(device)
+        self.test_labels = torch.from_numpy(arrays.test_labels).to(device)
+        self.counts = torch.zeros(0, device=device)  # nothing in memory can be broken
+
+    @property
+    def train_size(self) -> int:
+        """How many images are trained on."""
+        return len(self.train_labels)
+
+    @property
+    def test_size(self) -> int:
+        """How many images are tested on."""
+        return len(self.test_labels)
+
+    def batch(self, seed: int, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
+        """One rank's part of batch `step`: images (B, C, H, W), channels last in memory, and labels (B,)."""
+        plans = self.plans(seed, range(step, step + 1), rank, world_size)
+        return self.crop(plans[0].to(self.crops.device))
+
+    def plans(self, seed: int, steps: range, rank: int = 0, world_size: int = 1) -> Tensor:
+        """What one rank's batches are made of, on the host: a `Plan` of whole numbers for each step, as (K, 4, B)."""
+        each = [plan(self.recipe, self.train_size, seed, step).part(rank, world_size) for step in steps]
+        return torch.from_numpy(np.stack([np.stack(fields) for fields in each]))
+
+    def crop(self, plan: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch of a plan (4, B) that lies on the device: images (B, C, H, W) and labels (B,)."""
+        image, top, left, flip = plan.unbind()
+        images = self.crops[image, top, left].float().sub_(self.mean_crops[top, left]).div_(self.peak)
+        images = torch.where(flip[:, None, None, None].bool(), images.flip(2), images)
+        return images.permute(0, 3, 1, 2), self.train_labels[image]
+
+    def expect(self, parts: Sequence[tuple[int, int]]) -> None:
+        """They are there already."""
+
+    def take_notes(self, reduce: Reduce) -> dict[str, float]:
+        """Nothing to say: no file was read and no batch waited for."""
+        return {}
+
+    def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Test images number start to stop, the one original view (Sec. 4.2): (B, C, H, W) and labels (B,)."""
+        centre = self.recipe.pad
+        images = self.test_images[start:stop].float().sub_(self.mean_crops[centre, centre]).div_(self.peak)
+        return images.permute(0, 3, 1, 2), self.test_labels[start:stop]
+
+
+def _crops(images: Tensor, pad: int) -> Tensor:
+    """Every crop of every padded image, as a view: (N, H, W, C) -> (N, 2 pad + 1, 2 pad + 1, H, W, C)."""
+    size = images.shape[1:3]
+    padded = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
+    return padded.unfold(1, size[0], 1).unfold(2, size[1], 1).permute(0, 1, 2, 4, 5, 3)
+
+
+def prepare_cifar10(root: Path, source: Path | None) -> None:
+    """Put CIFAR-10 under `root`: from a folder or archive at `source`, else downloaded through torchvision.
+
+    Raises:
+        InputError: the source holds no CIFAR-10, or it could not be downloaded.
+    """
+    import shutil
+
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import extract_archive
+
+    root.mkdir(parents=True, exist_ok=True)
+    if source is None:
+        try:
+            CIFAR10(str(root), download=True)
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"CIFAR-10 could not be downloaded ({error}); fetch it and give --source=PATH") from error
+    elif source.is_file():
+        extract_archive(str(source), str(root))
+    else:
+        folder = next((f for f in (source / CIFAR10.base_folder, source) if (f / "batches.meta").exists()), None)
+        if folder is None:
+            raise InputError(f"{source} holds no {CIFAR10.base_folder}; give the folder or cifar-10-python.tar.gz")
+        shutil.copytree(folder, root / CIFAR10.base_folder, dirs_exist_ok=True)
+    check_cifar10(root)

@@ -1,1 +1,0 @@
-"""ImageNet: folders of JPEGs, batches read ahead by worker processes, the paper's test protocols."""

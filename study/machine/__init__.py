@@ -1,0 +1,1 @@
+"""The machine a run uses: its options, its devices."""

@@ -1,0 +1,73 @@
+"""Provenance: where, when, with what and on which data a run was made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from study.machine.device import has_cuda, step_path
+from study.machine.options import Machine
+from study.recipes import per_device_batch, recipe_for
+from study.recording.record import Row
+from study.spec import Spec
+
+
+def provenance(spec: Spec, machine: Machine, fingerprint: str) -> Row:
+    """Where, when, with what and on which data a run is begun or resumed."""
+    recipe = recipe_for(spec)
+    packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain")),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "device": torch.cuda.get_device_name() if has_cuda() else _processor(),
+        "threads": torch.get_num_threads(),
+        "world_size": machine.world_size,
+        "per_device_batch": per_device_batch(recipe, machine.world_size),
+        "precision": machine.precision,
+        "tf32": has_cuda() and machine.precision == "32" and torch.cuda.get_device_capability() >= (8, 0),
+        "step_path": step_path(machine, spec.dataset),
+        "checkpoint_every": machine.checkpoint_every,
+        "recipe": json.loads(json.dumps(asdict(recipe))),  # lists for tuples, as it will be read back
+        "data_fingerprint": fingerprint,
+        "argv": sys.argv[1:],
+        "slice": os.environ.get("STUDY_SLICE"),
+        "started": now(),
+    }
+
+
+def now() -> str:
+    """The time, as records have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        command = ["git", *arguments]
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"CPU {names[0] if names else platform.machine()}"

@@ -1,0 +1,1 @@
+"""W&B, written and never read: account, logger, pictures."""

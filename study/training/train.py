@@ -1,0 +1,144 @@
+"""Train one cell: check everything cheap first, resume or start, record, and say how it ended."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies import DDPStrategy
+
+from study.data import images as data
+from study.data.imagenet.batches import load_imagenet
+from study.machine.device import check_devices, check_disk, die_with_parent, has_cuda, peak_memory_mb, settle, step_path
+from study.machine.options import Machine, is_first_rank, is_launched, is_under_torchrun
+from study.probes.responses import layer_responses
+from study.recipes import recipe_for
+from study.recording.provenance import now, provenance
+from study.recording.record import Record, Row, describe
+from study.recording.wandb import mirror as tracking
+from study.spec import Spec
+from study.training.callbacks import Clock, Interrupted, callbacks
+from study.training.module import Cell
+from study.weights.digest import weights_sha256
+
+
+def train(spec: Spec, machine: Machine) -> int:
+    """Train a cell, or go on with it; returns the exit status.
+
+    Raises:
+        InputError: something that the user can mend, before anything is trained.
+    """
+    if is_launched() or not is_first_rank():
+        die_with_parent()
+    record = Record(machine.runs, spec)
+    check_devices(machine.devices_here)
+    path = step_path(machine, spec.dataset)
+    settle(machine.precision)
+    cell = Cell(spec, load(spec, machine.data), path, machine.checkpoint_every)
+    if is_first_rank():
+        record.open(provenance(spec, machine, cell.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
+    try:
+        if is_first_rank():  # another may be here before the folder is
+            check_disk(record.folder, cell.parameter_count)
+        return _fit(cell, record, machine)
+    finally:
+        record.close()
+
+
+def load(spec: Spec, root: Path) -> data.DataSet:
+    """The images of a cell.
+
+    Raises:
+        InputError: they are missing, or not what the recipe is for; the message names the mend.
+    """
+    if spec.dataset == "imagenet":
+        return load_imagenet(root, recipe_for(spec))
+    return data.load(spec.dataset, root)
+
+
+def _fit(cell: Cell, record: Record, machine: Machine) -> int:
+    """Run the trainer to the end of the recipe or to a signal."""
+    mirror = tracking.mirror(record, machine.wandb) if is_first_rank() else None
+    trainer = build_trainer(record, machine, mirror)
+    try:
+        trainer.fit(cell, ckpt_path=record.checkpoint if record.checkpoint.exists() else None, weights_only=True)
+    except Interrupted as stop:
+        if trainer.is_global_zero:
+            print(f"{cell.spec.name}: {stop}; the same command goes on from step {cell.step}", file=sys.stderr)
+        if mirror:
+            mirror.preempt(stop.status)
+        return stop.status
+    if trainer.is_global_zero:
+        summary = summarise(cell, record, trainer)
+        record.finish(summary, figures(cell))
+        print(f"{cell.spec.name}: {describe(summary)}")
+        if mirror:
+            mirror.finish()
+    return 0
+
+
+def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl.Trainer:
+    """A Trainer that adds nothing of its own: no sampler, no bar, no checkpoint, no limit but the cell's."""
+    cuda = has_cuda()
+    ddp = DDPStrategy(process_group_backend="nccl" if cuda else "gloo", broadcast_buffers=False)
+    # Lightning would take a stray SLURM variable for a job of many tasks, and wait for the others.
+    cluster = None if is_under_torchrun() else LightningEnvironment()
+    return pl.Trainer(
+        accelerator="cuda" if cuda else "cpu",
+        devices=machine.devices_here,
+        num_nodes=machine.world_size // machine.devices_here,
+        strategy=ddp if machine.world_size > 1 else "auto",
+        precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
+        plugins=cluster,
+        logger=logger or False,
+        callbacks=callbacks(record),
+        default_root_dir=record.folder,
+        max_epochs=-1,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def summarise(cell: Cell, record: Record, trainer: pl.Trainer) -> Row:
+    """The last evaluation, what it cost and what it left."""
+    clock = next(callback for callback in trainer.callbacks if isinstance(callback, Clock))  # type: ignore[attr-defined]
+    last = record.history()[-1]
+    return {
+        **last,
+        "warm_until": cell.warm_until,
+        "hours": sum(clock.seconds.values()) / 3600,
+        "train_hours": clock.seconds["train"] / 3600,
+        "images_per_second": last["samples"] / clock.seconds["train"],
+        "peak_memory_mb": peak_memory_mb(),
+        "parameters": cell.parameter_count,
+        "weights_sha256": weights_sha256(cell.net),
+        "ended": now(),
+    }
+
+
+def figures(cell: Cell) -> dict[str, Row]:
+    """Fig. 7's measurement, on the first two evaluation batches (1,000 of CIFAR-10), and the confusion matrix."""
+    count = min(cell.dataset.test_size, 2 * cell.dataset.evaluation_batch)
+    images = cell.images.test_batch(0, count)[0]
+    stds = layer_responses(cell.net.eval(), images)
+    measured = {"images": len(images), "split": "test", "mode": "eval"}
+    return {
+        "responses": measured | {"layers": list(stds), "std": list(stds.values())},
+        "confusion": {"classes": list(cell.dataset.classes), "counts": cell.confusion.tolist()},
+    }
+
+
+# Lightning's remarks on loaders without workers (there is nothing to load) and its advertisements.
+warnings.filterwarnings("ignore", ".*does not have many workers.*")
+warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""Trained weights: checkpoints, their digest, other people's formats."""

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from study.data.images import Arrays, Images, load, plan, prepare_cifar10, subset
+from study.recipes import RECIPES
+from study.spec import InputError
+
+PAPER = RECIPES["cifar10"]["paper"]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="session")
+def arrays(cifar10: Path) -> Arrays:
+    return load("cifar10", cifar10)
+
+
+def test_the_official_images_are_read_whole(arrays: Arrays) -> None:
+    assert arrays.train_images.shape == (50_000, 32, 32, 3) and arrays.test_images.shape == (10_000, 32, 32, 3)
+    assert Counter(arrays.train_labels.tolist()) == dict.fromkeys(range(10), 5_000)
+    assert Counter(arrays.test_labels.tolist()) == dict.fromkeys(range(10), 1_000)
+    assert arrays.fingerprint == "8b498b590fb068e9bba100bf76d66281b4873decd42f6e434612511c84623606"
+
+
+def test_a_batch_is_what_a_plain_loop_makes_of_its_plan(arrays: Arrays) -> None:
+    """Per image: subtract the per-pixel mean, pad with zeros, crop, flip (Sec. 4.2)."""
+    images, labels = Images(arrays, PAPER, CPU).batch(seed=3, step=1_000)
+    mean = arrays.train_images.astype(np.float64).mean(axis=0)
+    chosen = plan(PAPER, 50_000, seed=3, step=1_000)
+    for i, (image, top, left, flip) in enumerate(zip(*chosen, strict=True)):
+        padded = np.pad((arrays.train_images[image] - mean) / 255, ((4, 4), (4, 4), (0, 0)))
+        crop = padded[top : top + 32, left : left + 32]
+        expected = (crop[:, ::-1] if flip else crop).transpose(2, 0, 1)
+        np.testing.assert_allclose(images[i].numpy(), expected, atol=1e-6)
+        assert labels[i] == arrays.train_labels[image]
+
+
+def test_test_images_are_the_one_original_view(arrays: Arrays) -> None:
+    images, labels = Images(arrays, PAPER, CPU).test_batch(9_990, 10_000)
+    mean = arrays.train_images.astype(np.float64).mean(axis=0)
+    expected = ((arrays.test_images[-10:] - mean) / 255).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(images.numpy(), expected, atol=1e-6)
+    assert labels.tolist() == arrays.test_labels[-10:].tolist()
+
+
+def test_batches_are_a_pure_function_of_seed_and_step_and_differ(arrays: Arrays) -> None:
+    one, other = Images(arrays, PAPER, CPU), Images(arrays, PAPER, CPU)
+    other.batch(0, 7)  # what was drawn before does not matter
+    assert torch.equal(one.batch(0, 400)[0], other.batch(0, 400)[0])
+    assert not torch.equal(one.batch(0, 400)[0], one.batch(0, 401)[0])
+    assert not torch.equal(one.batch(0, 400)[0], one.batch(1, 400)[0])
+
+
+@pytest.mark.parametrize("world_size", [2, 4, 8])
+def test_the_slices_of_the_ranks_are_the_whole_batch(arrays: Arrays, world_size: int) -> None:
+    images = Images(arrays, PAPER, CPU)
+    whole = images.batch(0, 390)
+    parts = [images.batch(0, 390, rank, world_size) for rank in range(world_size)]
+    for i in range(2):
+        assert torch.equal(torch.cat([part[i] for part in parts]), whole[i])
+
+
+def test_each_epoch_shows_each_image_once_though_batches_run_on() -> None:
+    seen = np.concatenate([plan(PAPER, 1_000, seed=1, step=step).image for step in range(1_000 // 8)])  # 16 epochs
+    for epoch in range(16):
+        assert sorted(seen[epoch * 1_000 : (epoch + 1) * 1_000]) == list(range(1_000))
+    assert not np.array_equal(seen[:1_000], seen[1_000:2_000])
+
+
+def test_all_81_crops_and_both_flips_occur_equally() -> None:
+    plans = [plan(PAPER, 50_000, seed=0, step=step) for step in range(400)]
+    counts = Counter(
+        (t, le, f) for p in plans for t, le, f in zip(p.top.tolist(), p.left.tolist(), p.flip.tolist(), strict=True)
+    )
+    assert len(counts) == 81 * 2
+    expected = 400 * 128 / 162
+    chi2 = sum((n - expected) ** 2 / expected for n in counts.values())
+    assert chi2 < 220  # the 99.9 % point of chi-squared with 161 degrees of freedom is 220
+
+
+def test_seeds_are_not_confused_with_steps() -> None:
+    drawn = {plan(PAPER, 50_000, seed, step).top.tobytes() for seed in range(5) for step in range(200)}
+    assert len(drawn) == 1_000
+
+
+def test_digits_are_not_augmented() -> None:
+    arrays, recipe = load("digits", Path("nowhere")), RECIPES["digits"]["mini"]
+    assert (len(arrays.train_labels), len(arrays.test_labels)) == (1_437, 360)
+    chosen = plan(recipe, 1_437, 0, 5)
+    assert not chosen.top.any() and not chosen.left.any() and not chosen.flip.any()
+
+
+def test_a_subset_is_class_balanced_and_fixed(arrays: Arrays) -> None:
+    keep = subset(arrays.train_labels, 10_000)
+    assert Counter(arrays.train_labels[keep].tolist()) == dict.fromkeys(range(10), 1_000)
+    assert len(set(keep.tolist())) == 10_000
+    assert Images(arrays, replace(PAPER, train_images=45_000), CPU).train_size == 45_000
+
+
+def test_missing_data_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=f"data_batch_1 is missing; run: python -m study prepare cifar10 --data={tmp_path}"
+    ):
+        load("cifar10", tmp_path)
+
+
+def test_a_single_altered_byte_is_found(cifar10: Path, tmp_path: Path) -> None:
+    prepare_cifar10(tmp_path, source=cifar10)
+    file = tmp_path / "cifar-10-batches-py" / "data_batch_3"
+    content = bytearray(file.read_bytes())
+    content[1_000_000] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="data_batch_3 is corrupt"):
+        load("cifar10", tmp_path)
+
+
+def test_prepare_takes_the_folder_and_the_archive(cifar10: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "cifar-10-python"), "gztar", cifar10, "cifar-10-batches-py")
+    prepare_cifar10(tmp_path / "a", source=Path(archive))
+    prepare_cifar10(tmp_path / "b", source=cifar10 / "cifar-10-batches-py")
+    assert load("cifar10", tmp_path / "a").fingerprint == load("cifar10", tmp_path / "b").fingerprint
+    with pytest.raises(InputError, match="holds no cifar-10-batches-py"):
+        prepare_cifar10(tmp_path / "c", source=tmp_path)

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from study.recording.record import Record, read_runs, write_json
+from study.spec import InputError, Spec
+
+SPEC = Spec("digits", 8, "A")
+BEGUN = {"recipe": {"batch": 64}, "data_fingerprint": "f", "commit": "c"}
+
+
+def row(step: int, error: float = 10.0) -> dict[str, float]:
+    return {"step": step, "train/top1_error": error, "test/top1_error": error}
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    record = Record(tmp_path, SPEC)
+    assert record.state() == "missing"
+    record.open(BEGUN)
+    assert record.state() == "running"
+    for step in (5, 10):
+        assert record.append(row(step))
+    record.finish({"step": 10, "test/top1_error": 10.0}, {"responses": {"layers": ["stem.bn"], "std": [1.0]}})
+    record.close()
+    (run,), unreadable = read_runs(tmp_path)
+    assert not unreadable
+    assert (run.spec, run.state, run.history) == (SPEC, "finished", [row(5), row(10)])
+    assert run.summary == {"step": 10, "test/top1_error": 10.0}
+    assert run.responses == {"layers": ["stem.bn"], "std": [1.0]}
+    assert record.provenance() == {**BEGUN, "resumed": []}
+    assert run.covariates["commit"] == "c" and run.covariates["torch"] is None
+    assert json.loads((tmp_path / SPEC.name / "spec.json").read_text()) == SPEC.factors
+
+
+def test_a_record_of_a_renamed_recipe_is_found_and_read_under_its_new_name(tmp_path: Path) -> None:
+    former = tmp_path / "digits-8-A-paper-s0"
+    former.mkdir()
+    write_json(former / "spec.json", SPEC.factors | {"recipe": "paper"})
+    record = Record(tmp_path, SPEC)
+    assert record.folder == former and Record.at(former).spec == SPEC
+    record.open(BEGUN)
+    record.close()
+    (run,), unreadable = read_runs(tmp_path)
+    assert run.spec.name == "digits-8-A-mini-s0" and not unreadable
+    (tmp_path / SPEC.name).mkdir()
+    assert Record(tmp_path, SPEC).folder == tmp_path / SPEC.name
+
+
+def test_a_torn_last_line_is_left_out_and_then_cut_off(tmp_path: Path) -> None:
+    record = Record(tmp_path, SPEC)
+    record.open(BEGUN)
+    record.append(row(5))
+    path = record.folder / "metrics.jsonl"
+    with path.open("a") as file:
+        file.write('{"step": 10, "train/to')
+    assert record.history() == [row(5)]
+    record.close()
+    again = Record(tmp_path, SPEC)
+    again.open(BEGUN)
+    assert again.append(row(10))
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [row(5), row(10)]
+
+
+def test_a_torn_line_in_the_middle_is_no_accident_and_is_reported(tmp_path: Path) -> None:
+    record = Record(tmp_path, SPEC)
+    record.open(BEGUN)
+    (record.folder / "metrics.jsonl").write_text('{"step": 5}\n{"st\n{"step": 15}\n')
+    found, unreadable = read_runs(tmp_path)
+    assert not found and SPEC.name in unreadable
+
+
+def test_a_repeated_step_is_not_recorded_twice(tmp_path: Path) -> None:
+    record = Record(tmp_path, SPEC)
+    record.open(BEGUN)
+    assert [record.append(row(step)) for step in (5, 10, 5, 10, 15)] == [True, True, False, False, True]
+    assert [r["step"] for r in record.history()] == [5, 10, 15]
+
+
+def test_two_processes_cannot_train_one_cell(tmp_path: Path) -> None:
+    record = Record(tmp_path, SPEC)
+    record.open(BEGUN)
+    with pytest.raises(InputError, match="being trained by another process"):
+        Record(tmp_path, SPEC).open(BEGUN)
+    record.close()
+    Record(tmp_path, SPEC).open(BEGUN)
+
+
+def test_a_resumed_run_says_where_and_must_be_the_same(tmp_path: Path) -> None:
+    for commit in ("c", "d"):
+        record = Record(tmp_path, SPEC)
+        record.open({**BEGUN, "commit": commit})
+        record.close()
+    begun = Record(tmp_path, SPEC).provenance()
+    assert begun["commit"] == "c" and [segment["commit"] for segment in begun["resumed"]] == ["d"]
+    with pytest.raises(InputError, match="another data fingerprint"):
+        Record(tmp_path, SPEC).open({**BEGUN, "data_fingerprint": "other"})
+
+
+def test_a_folder_that_is_no_record_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "digits-20-A-mini-s0").mkdir()
+    write_json(tmp_path / "digits-20-A-mini-s0" / "spec.json", SPEC.factors)
+    found, unreadable = read_runs(tmp_path)
+    assert not found and set(unreadable) == {"notes", "digits-20-A-mini-s0"}
+
+
+def test_no_runs_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        read_runs(tmp_path / "nowhere")

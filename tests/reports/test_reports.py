@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.gathering import snapshot
+from reports.gathering.gather import gather
+from reports.judging.claims import Group
+from reports.page import render
+from reports.paper import numbers as paper
+from study.recipes import recipe_for
+from study.recording.record import Record
+from study.spec import Spec
+from tests.support import RESULTS, ROOT, run
+
+ERRORS = {("none", 20): (0.1, 3.0), ("none", 56): (40.0, 50.0), ("A", 20): (0.0, 1.5), ("A", 56): (0.0, 1.0)}
+
+
+def digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def write_run(runs: Path, spec: Spec, train: float, test: float, **summary: object) -> Record:
+    """A record as a trainer writes it, of a run that never was."""
+    record, recipe = Record(runs, spec), recipe_for(spec)
+    record.open({"recipe": {}, "data_fingerprint": "d" * 64, "commit": "c" * 40, "dirty": False, "device": "CPU",
+                 "world_size": 1, "precision": "32", "versions": {"torch": "2"}, "argv": ["train"]})  # fmt: skip
+    for step in recipe.evaluation_steps:
+        left = 1 - step / recipe.steps
+        row = {
+            "step": step,
+            "epoch": step / 22,
+            "samples": step * recipe.batch,
+            "lr": 0.1,
+            "images_per_second": 100.0,
+            "hours": 0.5,
+        }
+        for split, error in (("train", train), ("test", test)):
+            row |= {
+                f"{split}/top1_error": error + 80 * left**4,
+                f"{split}/wrong": 1,
+                f"{split}/seen": 360,
+                f"{split}/loss": 0.5,
+            }
+        record.append(row)
+    record.finish(
+        {**row, "parameters": 269_434, "weights_sha256": digest(spec.name), **summary},
+        {"responses": {"layers": ["stem.bn"], "std": [1.0]}},
+    )
+    record.close()
+    return record
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Two seeds of four digits cells."""
+    for seed in range(2):
+        for (shortcut, depth), (train, test) in ERRORS.items():
+            write_run(tmp_path / "runs", Spec("digits", depth, shortcut, "mini", seed), train + seed / 100, test + seed)
+    return tmp_path / "runs"
+
+
+def test_gather_and_build_from_the_snapshot_alone_and_twice_the_same(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("reports", "gather", f"--runs={runs}", f"--out={out}").returncode == 0
+    shutil.rmtree(runs)
+    built = []
+    for _ in range(2):
+        done = run("reports", "build", f"--out={out}")
+        assert done.returncode == 0, done.stderr
+        built.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
+    assert built[0] == built[1]
+    names = {str(path) for path in built[0]}
+    assert {"runs.csv", "history.csv.gz", "claims.json", "REPORT.md", "report.html"} <= names
+    assert {
+        "figures/fig1.svg",
+        "figures/fig4.png",
+        "figures/fig6-digits-mini.svg",
+        "figures/fig7-cifar10-paper.svg",
+    } <= names
+    assert {
+        "tables/table1.csv",
+        "tables/table6.tex",
+        "tables/errors-digits-mini.csv",
+        "tables/peers-imagenet.tex",
+    } <= names
+
+
+def test_a_snapshot_is_read_as_it_was_gathered(runs: Path, tmp_path: Path) -> None:
+    gathered = gather(runs)
+    snapshot.write(gathered, tmp_path / "out")
+    read = snapshot.read(tmp_path / "out")
+    for name in ("runs", "history", "responses"):
+        pd.testing.assert_frame_equal(getattr(read, name), getattr(gathered, name), check_dtype=False, check_exact=True)
+    snapshot.write(read, tmp_path / "again")
+    for file in ("runs.csv", "history.csv.gz"):
+        assert (tmp_path / "again" / file).read_bytes() == (tmp_path / "out" / file).read_bytes()
+
+
+def test_a_snapshot_from_before_a_recipe_was_renamed_is_read_under_its_new_name(runs: Path, tmp_path: Path) -> None:
+    gathered = gather(runs)
+    snapshot.write(gathered, tmp_path)
+    path, history = tmp_path / "runs.csv", tmp_path / "history.csv.gz"
+    path.write_text(path.read_text().replace("-mini-s", "-paper-s").replace(",mini,", ",paper,"))
+    history.write_bytes(gzip.compress(gzip.decompress(history.read_bytes()).replace(b"-mini-s", b"-paper-s")))
+    read = snapshot.read(tmp_path)
+    assert list(read.runs["run"]) == list(gathered.runs["run"]) and set(read.runs["recipe"]) == {"mini"}
+    assert set(read.history["run"]) == set(gathered.history["run"])
+
+
+def test_the_training_error_is_a_mean_over_the_last_tenths(runs: Path) -> None:
+    gathered = gather(runs)
+    row = gathered.results.set_index("run").loc["digits-56-none-mini-s0"]
+    steps = [s for s in recipe_for(Spec("digits", 56, "none")).evaluation_steps if s > round(336 * 54 / 64)]
+    assert len(steps) == 10
+    assert row["train_error"] == pytest.approx(np.mean([40 + 80 * (1 - s / 336) ** 4 for s in steps]))
+    assert row["test_error"] == 50.0, "the last step's"
+
+
+def test_a_run_that_does_not_count_is_listed_with_its_reason(runs: Path) -> None:
+    """Nothing is dropped: nan, a torn line, no last evaluation, a copy, mixed records, a crash, a stranger's folder."""
+    write_run(runs, Spec("digits", 32, "A"), 1.0, 2.0, **{"test/loss": math.nan})
+    write_run(runs, Spec("digits", 44, "A"), 1.0, 2.0, step=331)
+    (write_run(runs, Spec("digits", 14, "A"), 1.0, 2.0).folder / "summary.json").unlink()
+    torn = write_run(runs, Spec("digits", 26, "A"), 1.0, 2.0).folder / "metrics.jsonl"
+    torn.write_text(torn.read_text().replace('"step": 100', '"st', 1))
+    mixed = write_run(runs, Spec("digits", 38, "A"), 1.0, 2.0).folder / "metrics.jsonl"
+    mixed.write_text(mixed.read_text() * 2)
+    write_run(runs, Spec("digits", 56, "A", "mini", 7), 1.0, 2.0, weights_sha256=digest("digits-56-A-mini-s0"))
+    shutil.copytree(runs / "digits-20-A-mini-s0", runs / "digits-20-A-mini-s0 (copy)")
+    (runs / "<script>alert(1)</script>").mkdir(parents=True)
+    gathered = gather(runs)
+    reasons = dict(zip(gathered.excluded["run"], gathered.excluded["reason"], strict=True))
+    assert len(gathered.counting) == 8 and len(reasons) == 8
+    assert reasons["digits-32-A-mini-s0"] == "diverged: its loss is not a number at step 336"
+    assert reasons["digits-44-A-mini-s0"] == "no evaluation after its last step, 336"
+    assert reasons["digits-14-A-mini-s0"] == "interrupted at step 336 of 336"
+    assert "Unterminated" in reasons["digits-26-A-mini-s0"] or "delimiter" in reasons["digits-26-A-mini-s0"]
+    assert reasons["digits-38-A-mini-s0"] == "its steps do not rise: two records were mixed"
+    assert reasons["digits-56-A-mini-s7"] == "a copy: it ends with the very weights of digits-56-A-mini-s0"
+    assert "no cell's name" in reasons["digits-20-A-mini-s0 (copy)"]
+    files = render.report(gathered)
+    for page in ("REPORT.md", "report.html"):
+        text = str(files[page])
+        assert "&lt;script" in text and "<script" not in text
+        assert all(reason.split("'")[0][:20] in text for reason in reasons.values())
+
+
+def test_the_papers_curves_end_where_its_table_does() -> None:
+    for result in paper.CIFAR10:
+        panel = "very deep" if result.depth == 1202 else "plain" if result.shortcut == "none" else "residual"
+        curves = paper.curves(paper.FIG6_PANELS[panel][2])
+        net = curves[curves["net"] == f"{'plain' if result.shortcut == 'none' else 'ResNet'}-{result.depth}"]
+        ends = {split: curve.sort_values("step")["error"].tail(10).mean() for split, curve in net.groupby("split")}
+        assert ends["test"] == pytest.approx(result.mean or result.test_error, abs=0.1)
+        assert ends["train"] == pytest.approx(result.train_error, abs=0.02)
+
+
+def test_the_committed_report_is_what_its_snapshot_gives() -> None:
+    done = run("reports", "build", "--check", f"--out={RESULTS}")
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_readmes_numbers_are_those_of_the_recorded_runs(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "README.md", tmp_path / "README.md")
+    render.headline(snapshot.read(RESULTS), tmp_path / "reports" / "results", tmp_path / "README.md")
+    mend = "run: python -m reports build --out=reports/results --readme=README.md"
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text(), mend
+
+
+def test_the_readme_shows_the_first_group_that_compares_and_every_net_of_the_papers_protocol(tmp_path: Path) -> None:
+    whole, readme = snapshot.read(RESULTS), tmp_path / "README.md"
+    counts = whole.runs[~((whole.runs["dataset"] == "cifar10") & (whole.runs["recipe"] == "paper"))]
+    trained = counts[counts["run"].isin(["cifar10-20-A-mini-s0", "cifar10-20-none-mini-s0"])]
+    paper_runs = trained.assign(recipe="paper", run=trained["run"].str.replace("mini", "paper"))
+    residual = paper_runs[paper_runs["shortcut"] == "A"]
+    for extra, leads, says in ((residual, "mini", "recipe mini"), (paper_runs, "paper", "*Fig. 6. Training")):
+        extended = replace(whole, runs=pd.concat([counts, extra]))
+        assert render.leading(extended) == Group("cifar10", leads)
+        readme.write_text(f"{render.BEGIN}{render.END}")
+        render.headline(extended, tmp_path, readme)
+        assert says in readme.read_text()
+        assert ("*By the paper's own protocol, so far. 1 run," in readme.read_text()) == (leads == "mini")
+        assert re.search(r"\| ResNet-20 +\| +0.27 M \| +30.29 \(n = 1\) \| +8.75 \|", readme.read_text())

@@ -1,0 +1,88 @@
+"""What tests share: the folders, the cell that most of them train, and how processes are run and waited for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from study.recording.record import Record
+from study.spec import Spec
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "reports" / "results"
+# One thread, as in the subprocesses: sums come in the same order everywhere, so that equal means equal to the bit.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
+torch.set_num_threads(1)
+
+
+SAMPLE = ROOT.parent / "shared" / "data" / "imagenet-sample"  # 200 real JPEGs, a class in each name
+
+
+def arrange(root: Path, classes: int = 20, val: int = 1) -> None:
+    """Link the sample's images as ImageNet's layout, in equal classes, the first `val` images of each to test on."""
+    files = sorted(SAMPLE.glob("*.JPEG"))
+    if not files:
+        pytest.skip(f"no ImageNet images are here: {SAMPLE}")
+    each = len(files) // classes
+    for i in range(classes):
+        wnid = files[i * each].name.split("_")[0]
+        for j, file in enumerate(files[i * each : (i + 1) * each]):
+            folder = root / ("val" if j < val else "train") / wnid
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / file.name).symlink_to(file.resolve())
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m ...`` to its end."""
+    variables = os.environ | ENVIRONMENT | environment
+    return subprocess.run(command(*arguments), env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+SPEC = Spec("digits", 8, "A", "mini", 3)
+CELL = ("--dataset=digits", "--depth=8", "--shortcut=A", "--seed=3")
+TIMED = ("images_per_second", "hours", "data_wait_ms")
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def train(runs: Path, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("study", "train", *CELL, f"--runs={runs}", *more, **environment)
+
+
+def values(record: Record) -> list[dict[str, Any]]:
+    """The history without what a clock measured, as its raw lines have it."""
+    lines = (record.folder / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMED} for line in lines]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120, pause: float = 0.01) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        if pause:
+            time.sleep(pause)
+
+
+def children(parent: int, name: str) -> list[int]:
+    """The processes of that name which a process started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            pid, called, _, started_by = path.read_text().split()[:4]
+            if (called, started_by) == (f"({name})", str(parent)):
+                found.append(int(pid))
+    return found

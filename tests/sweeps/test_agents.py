@@ -1,0 +1,285 @@
+"""W&B's own sweep, agents and the launcher, against the loopback server: what people use every day."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.gathering import snapshot
+from study.recording.record import Record, read_runs
+from study.spec import InputError, Spec
+from study.sweeps import agents as launch
+from study.sweeps import local as sweep
+from tests.support import ENVIRONMENT, ROOT, children, run, wait_for
+from tests.wandb_server import ENTITY, Faults, Server
+
+PROJECT = "resnet-study"
+WANDB = str(Path(sys.executable).parent / "wandb")
+SMALL = """
+program: study
+command: ["${env}", python, -m, study, train, "${args}"]
+method: grid
+parameters:
+  dataset: {value: digits}
+  depth: {value: 8}
+  shortcut: {values: [none, A, B]}
+"""
+
+
+@dataclass
+class Bench:
+    """A server, a runs folder, and processes that know of both and of nothing else."""
+
+    server: Server
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"WANDB_CONFIG_DIR": str(self.folder / "config"), "NETRC": "/nowhere", "STUDY_RUNS": str(self.runs)}
+        here = {"WANDB_DIR": str(self.folder), "XDG_CACHE_HOME": str(self.folder / "cache")}
+        path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "WANDB_PROJECT": PROJECT}
+        return os.environ | ENVIRONMENT | self.server.environment | own | here | path
+
+    def start(self, *words: str, **variables: str) -> subprocess.Popen[bytes]:
+        """Start a program in a session of its own, as a terminal does."""
+        log = (self.folder / "output.log").open("ab")
+        return subprocess.Popen(
+            words, env=self.environment | variables, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+        )
+
+    def make_sweep(self, file: Path) -> str:
+        """``wandb sweep``; returns the sweep's path."""
+        done = subprocess.run([WANDB, "sweep", file], env=self.environment, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        (made,) = self.server.cloud.sweeps
+        return f"{ENTITY}/{PROJECT}/{made}"
+
+    def agent(self, path: str, *flags: str, **variables: str) -> subprocess.Popen[bytes]:
+        """``wandb agent``."""
+        return self.start(WANDB, "agent", *flags, path, **variables)
+
+    def gather(self, name: str, *flags: str) -> snapshot.Snapshot:
+        out = self.folder / name
+        done = run("reports", "gather", *flags, f"--out={out}", **self.environment)
+        assert done.returncode == 0, done.stderr
+        return snapshot.read(out)
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output.log").read_text()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(Server(), tmp_path)
+    yield bench
+    for process in left_running(bench.runs):
+        os.kill(process, signal.SIGKILL)
+    bench.server.close()
+
+
+def left_running(runs: Path) -> list[int]:
+    """Processes that were told of this runs folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"STUDY_RUNS={runs}".encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def small(folder: Path) -> Path:
+    file = folder / "small.yaml"
+    file.write_text(SMALL)
+    return file
+
+
+def assert_trained_once_each(bench: Bench, cells: list[Spec]) -> None:
+    """Every cell is one finished run here and there, with nothing lost, doubled or out of order."""
+    runs, strange = read_runs(bench.runs)
+    assert not strange and {r.spec for r in runs} == set(cells) and all(r.state == "finished" for r in runs)
+    assert len(bench.server.cloud.runs) == len(cells), bench.output
+    for r in runs:
+        there = bench.server.cloud.runs[r.wandb[0] or ""]
+        own = [{k: v for k, v in row.items() if not k.startswith("_")} for row in there.rows]
+        assert [row for row in own if "test/wrong" in row] == r.history and there.state == "finished"
+    wait_for(lambda: not left_running(bench.runs), 20)
+
+
+def assert_gathers_alike(bench: Bench) -> None:
+    """From W&B and from disk: the same frames, value for value."""
+    there, here = bench.gather("there", f"--wandb={ENTITY}/{PROJECT}"), bench.gather("here", f"--runs={bench.runs}")
+    for name in ("runs", "history", "responses"):
+        pd.testing.assert_frame_equal(getattr(there, name), getattr(here, name), check_exact=True)
+    assert here.counting["run"].tolist() == here.runs["run"].tolist()
+
+
+def test_two_agents_train_every_cell_once_and_both_sources_gather_alike(bench: Bench) -> None:
+    """One of the agents trains over two ranks, as its machine's variable says."""
+    path = bench.make_sweep(small(bench.folder))
+    agents = [bench.agent(path), bench.agent(path, STUDY_DEVICES="2")]
+    assert [agent.wait(300) for agent in agents] == [0, 0]
+    assert_trained_once_each(bench, sweep.cells(small(bench.folder)))
+    assert sorted({r.covariates["world_size"] for r in read_runs(bench.runs)[0]}) == [1, 2]
+    assert_gathers_alike(bench)
+
+
+@pytest.mark.slow
+def test_a_preempted_agents_cell_ends_as_if_left_alone(bench: Bench, undisturbed: Record) -> None:
+    """SIGTERM to an agent in mid-run, then a new agent: one run, one history, the weights of an undisturbed one."""
+    file = bench.folder / "one.yaml"
+    file.write_text(SMALL.replace("[none, A, B]", "[A]") + "  seed: {value: 3}\n")
+    (cell,) = sweep.cells(file)
+    path, record = bench.make_sweep(file), Record(bench.runs, cell)
+    first = bench.agent(path, "--forward-signals")
+    wait_for(lambda: len(record.history()) >= 10 or first.poll() is not None)
+    first.terminate()
+    assert first.wait(120) == 0, bench.output
+    assert record.state() == "interrupted" and [r.state for r in bench.server.cloud.runs.values()] == ["preempted"]
+    assert bench.agent(path, "--forward-signals").wait(120) == 0
+    assert_trained_once_each(bench, [cell])
+    assert len(record.provenance()["resumed"]) == 1
+    digests = {(each.summary() or {})["weights_sha256"] for each in (record, undisturbed)}
+    assert cell == undisturbed.spec and len(digests) == 1
+
+
+@pytest.mark.slow
+def test_a_cell_begun_elsewhere_goes_on_in_its_own_run(bench: Bench) -> None:
+    """Handed to an agent as a new run, an interrupted cell stays the run that it was."""
+    file = bench.folder / "one.yaml"
+    file.write_text(SMALL.replace("[none, A, B]", "[A]"))
+    (cell,) = sweep.cells(file)
+    record = Record(bench.runs, cell)
+    words = [sys.executable, "-m", "study", "train", *(f"--{k}={v}" for k, v in cell.factors.items())]
+    process = bench.start(*words)
+    wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
+    process.terminate()
+    assert process.wait(60) == 143
+    (begun,) = bench.server.cloud.runs
+    assert bench.agent(bench.make_sweep(file)).wait(120) == 0
+    assert record.state() == "finished" and bench.server.cloud.runs[begun].state == "finished"
+    found = bench.gather("there", f"--wandb={ENTITY}/{PROJECT}")
+    assert found.counting["run"].tolist() == [cell.name] and len(found.history) == 64
+    assert found.excluded["reason"].tolist() == ["handed out by W&B, but never begun: the cell is another run's"]
+
+
+@pytest.mark.slow
+def test_launch_trains_a_sweep_from_one_command_and_what_w_and_b_lost(bench: Bench) -> None:
+    """A cell that was handed out to nobody is trained all the same."""
+    bench.server.cloud.lost = 1
+    file = small(bench.folder)
+    process = bench.start(sys.executable, "-m", "study", "launch", str(file), "--gpus=cpu")
+    assert process.wait(300) == 0, bench.output
+    assert {r.spec for r in read_runs(bench.runs)[0] if r.state == "finished"} == set(sweep.cells(file))
+    slices = [Record(bench.runs, cell).provenance()["slice"] for cell in sweep.cells(file)]
+    assert set(slices) == {"cpu0", "cpu1"}
+    for cell, part in zip(sweep.cells(file), slices, strict=True):
+        assert f"{cell.name} running on {part}" in bench.output and f"{cell.name} finished on {part}" in bench.output
+    assert {path.name for path in bench.folder.iterdir()} <= {"runs", "config", "cache", "output.log", "small.yaml"}
+    wait_for(lambda: not left_running(bench.runs), 20)
+
+
+@pytest.mark.slow
+def test_launch_stops_cleanly(bench: Bench) -> None:
+    """Ctrl-C: both runs checkpoint, are marked as preempted, and nothing is left running."""
+    cells = sweep.cells(small(bench.folder))
+    records = [Record(bench.runs, cell) for cell in cells]
+    process = bench.start(sys.executable, "-m", "study", "launch", str(small(bench.folder)), "--gpus=cpu")
+    wait_for(lambda: sum(len(r.history()) >= 3 for r in records) >= 2 or process.poll() is not None)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 130, bench.output
+    assert {r.state() for r in records} <= {"interrupted", "finished", "missing"}
+    states = [r.state for r in bench.server.cloud.runs.values()]
+    assert "preempted" in states and "running" not in states
+    wait_for(lambda: not left_running(bench.runs), 20)
+
+
+@pytest.mark.slow
+def test_the_digits_sweep_by_two_agents(bench: Bench) -> None:
+    path = bench.make_sweep(ROOT / "sweeps" / "digits.yaml")
+    agents = [bench.agent(path), bench.agent(path, STUDY_DEVICES="2")]
+    assert [agent.wait(900) for agent in agents] == [0, 0]
+    assert_trained_once_each(bench, sweep.cells(ROOT / "sweeps" / "digits.yaml"))
+    assert_gathers_alike(bench)
+
+
+@pytest.mark.slow
+def test_the_digits_sweep_launched(bench: Bench) -> None:
+    process = bench.start(sys.executable, "-m", "study", "launch", "sweeps/digits.yaml", "--gpus=cpu")
+    assert process.wait(900) == 0, bench.output
+    assert_trained_once_each(bench, sweep.cells(ROOT / "sweeps" / "digits.yaml"))
+
+
+def test_gpus_are_cut_into_slices() -> None:
+    by_twos = launch.slices("0,1,2,3", 2)
+    assert [(part.name, part.variables["CUDA_VISIBLE_DEVICES"]) for part in by_twos] == [
+        ("gpu0+1", "0,1"),
+        ("gpu2+3", "2,3"),
+    ]
+    assert {part.variables["STUDY_DEVICES"] for part in by_twos} == {"2"}
+    assert [part.variables["CUDA_VISIBLE_DEVICES"] for part in launch.slices("cpu", 1)] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "per_run", "says"),
+    [
+        ("0,1,2", 2, "3 GPUs do not divide into runs of 2"),
+        ("0,0", 1, "--gpus=0,0 is no list of GPUs"),
+        ("all", 1, "--gpus=all is no list of GPUs; write --gpus=0,1,2,3 or --gpus=cpu"),
+        ("0", 0, "--gpus-per-run=0 must be at least 1"),
+    ],
+)
+def test_slices_that_cannot_be_are_refused(gpus: str, per_run: int, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        launch.slices(gpus, per_run)
+
+
+def test_launch_into_a_folder_that_cannot_be_written_makes_no_sweep(bench: Bench) -> None:
+    (bench.folder / "file").touch()
+    words = ("study", "launch", str(small(bench.folder)), "--gpus=cpu", f"--runs={bench.folder / 'file' / 'runs'}")
+    done = run(*words, **bench.environment)
+    assert done.returncode == 2 and "cannot be written" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not bench.server.cloud.sweeps
+
+
+@pytest.mark.slow
+def test_launch_without_an_account_or_a_server_is_one_line(bench: Bench) -> None:
+    bench.server.close()
+    small(bench.folder)
+    for variables, says in (({"WANDB_API_KEY": ""}, "wandb login"), ({}, "W&B cannot make the sweep")):
+        words = ("study", "launch", str(bench.folder / "small.yaml"), "--gpus=cpu")
+        since = time.monotonic()
+        done = run(*words, **bench.environment | variables)
+        assert done.returncode == 2 and says in done.stderr and "python -m study sweep" in done.stderr
+        assert done.stderr.count("\n") == 1 and time.monotonic() - since < 60
+
+
+@pytest.mark.slow
+def test_a_client_that_never_ends_does_not_hold_the_launch(bench: Bench) -> None:
+    """wandb's own service process, stopped while it is asked: the launch says so and is gone all the same."""
+    bench.server.faults = Faults((-1,), every=1)
+    process = bench.start(sys.executable, "-m", "study", "launch", str(small(bench.folder)), "--gpus=cpu")
+    wait_for(lambda: bench.server.requests > 0)
+    (service,) = children(process.pid, "wandb-core")
+    os.kill(service, signal.SIGSTOP)
+    try:
+        assert process.wait(90) == 2
+    finally:
+        os.kill(service, signal.SIGKILL)
+    said = (bench.folder / "output.log").read_text()
+    assert "W&B cannot make the sweep" in said and said.count("\n") == 1, said
