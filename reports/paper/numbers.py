@@ -150,7 +150,7 @@ def responses() -> pd.DataFrame:
 
 @cache
 def complexity() -> pd.DataFrame:
-    """Parameters and multiply-adds of every network, counted by `python -m study complexity`."""
+    """Parameters and multiply-adds of every network, counted by study/commands/complexity.py."""
     return pd.read_csv(FOLDER / "complexity.csv", keep_default_na=False, dtype={"depth": str})
 
 

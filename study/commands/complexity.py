@@ -1,6 +1,6 @@
 """Parameters and multiply-adds of every network of the paper, counted on the network itself without any memory.
 
-`reports` imports no torch, so what is counted here is kept in reports/complexity.csv; a test counts again.
+`reports` imports no torch, so what is counted here is kept in reports/paper/complexity.csv; a test counts again.
 """
 
 from __future__ import annotations
@@ -39,5 +39,5 @@ def _peers() -> Iterator[tuple[str, str, int | str, str, int, int]]:
 
 
 def csv() -> str:
-    """All rows as the text of reports/complexity.csv."""
+    """All rows as the text of reports/paper/complexity.csv."""
     return "\n".join(",".join(map(str, row)) for row in (COLUMNS, *rows())) + "\n"

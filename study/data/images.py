@@ -1,7 +1,7 @@
-"""Data sets: what training needs of one, and those that lie in memory as bytes (ImageNet's files: study/imagenet).
+"""Data sets: what training needs of one, and those that lie in memory as bytes (ImageNet's files: study/data/imagenet).
 
 Batches are a pure function of (seed, step), so neither the number of ranks nor an interruption changes what is trained
-on; see study/order.py.
+on; see study/data/sampling.py.
 """
 
 from __future__ import annotations
