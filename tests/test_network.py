@@ -39,7 +39,7 @@ def counts() -> list[dict[str, str]]:
 
 
 def test_the_reports_counts_are_what_the_networks_have(counts: list[dict[str, str]]) -> None:
-    with (ROOT / "reports" / "complexity.csv").open() as file:
+    with (ROOT / "reports" / "paper" / "complexity.csv").open() as file:
         assert list(csv.DictReader(file)) == counts
 
 
