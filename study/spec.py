@@ -21,7 +21,7 @@ RENAMED_RECIPES = {
 
 
 class InputError(ValueError):
-    """What a user can mend: one line that says what is wrong and what to do (exit status 2)."""
+    """What a user can fix: one line that says what is wrong and what to do (exit status 2)."""
 
 
 @dataclass(frozen=True, order=True)
@@ -89,7 +89,7 @@ class Spec:
         """
         match = re.fullmatch(r"([a-z0-9]+)-(\d+)-(none|A|B|C)-([a-z0-9]+)-s(\d+)", name)
         if match is None:
-            raise InputError(f"{name!r} is no cell's name; one looks like cifar10-56-none-paper-s0")
+            raise InputError(f"{name!r} is not a run name; one looks like cifar10-56-none-paper-s0")
         dataset, depth, shortcut, recipe, seed = match.groups()
         return cls(dataset, int(depth), shortcut, recipe, int(seed))  # type: ignore[arg-type]
 

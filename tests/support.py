@@ -72,7 +72,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120, pause: float =
     """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"still waiting after {seconds} s"
         if pause:
             time.sleep(pause)
 

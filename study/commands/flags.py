@@ -187,7 +187,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def entry(program: str, run: Callable[[Sequence[str]], int]) -> int:
-    """Run a command line; returns its exit status, which is 2, after one line, for what the user can mend."""
+    """Run a command line; returns its exit status, which is 2, after one line, for what the user can fix."""
     try:
         status = run(sys.argv[1:])
         sys.stdout.flush()

@@ -113,7 +113,7 @@ def load(dataset: str, root: Path) -> Arrays:
     """Read a data set into memory.
 
     Raises:
-        InputError: it is missing or corrupt; the message names the command that mends it.
+        InputError: it is missing or corrupt; the message names the command that fixes it.
     """
     if dataset == "digits":
         return _digits()
@@ -146,7 +146,7 @@ def _cifar10(root: Path) -> Arrays:
 
 
 def check_cifar10(root: Path) -> None:
-    """Refuse a CIFAR-10 folder with a missing or altered file, naming it and the mend."""
+    """Refuse a CIFAR-10 folder with a missing or altered file, naming it and the fix."""
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import check_integrity
 

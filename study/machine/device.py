@@ -37,7 +37,7 @@ def has_cuda() -> bool:
         available = torch.cuda.is_available()
     if not available and DRIVER.exists() and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
         why = str(said[0].message).split("(")[0].strip() if said else "torch finds no device"
-        raise InputError(f"{why}; mend the driver, or train on the CPU with CUDA_VISIBLE_DEVICES= in front")
+        raise InputError(f"{why}; fix the driver, or train on the CPU with CUDA_VISIBLE_DEVICES= in front")
     return available
 
 

@@ -80,7 +80,7 @@ class Record:
             raise InputError(f"{self.spec.name} is being trained by another process; wait for it or stop it") from None
         except OSError as error:
             raise unwritable(self.folder.parent, error) from None
-        self._mend_torn_line()
+        self._cut_torn_line()
         before = self.provenance()
         for key in ("recipe", "data_fingerprint"):
             if before and before[key] != provenance[key]:
@@ -151,7 +151,7 @@ class Record:
         except OSError:  # a folder that may only be read, as on a colleague's disk
             return "interrupted"
 
-    def _mend_torn_line(self) -> None:
+    def _cut_torn_line(self) -> None:
         """Cut off a last line that a kill left half-written; its step is trained and recorded again."""
         path = self.folder / "metrics.jsonl"
         if path.exists() and not (text := path.read_bytes()).endswith(b"\n"):

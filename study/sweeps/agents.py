@@ -111,7 +111,7 @@ def create(file: Path) -> str:
     instead = f"without W&B: python -m study sweep {file}"
     mode("online")  # which needs the package
     check_account(instead)
-    with asking("W&B cannot make the sweep", f"mend it, or {instead}"):
+    with asking("W&B cannot make the sweep", f"fix it, or {instead}"):
         import wandb
 
         sweep = wandb.sweep(yaml.safe_load(file.read_text()), project=os.environ.get("WANDB_PROJECT", PROJECT))

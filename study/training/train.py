@@ -31,7 +31,7 @@ def train(spec: Spec, machine: Machine) -> int:
     """Train a cell, or go on with it; returns the exit status.
 
     Raises:
-        InputError: something that the user can mend, before anything is trained.
+        InputError: something that the user can fix, before anything is trained.
     """
     if is_launched() or not is_first_rank():
         die_with_parent()
@@ -54,7 +54,7 @@ def load(spec: Spec, root: Path) -> data.DataSet:
     """The images of a cell.
 
     Raises:
-        InputError: they are missing, or not what the recipe is for; the message names the mend.
+        InputError: they are missing, or not what the recipe is for; the message names the fix.
     """
     if spec.dataset == "imagenet":
         return load_imagenet(root, recipe_for(spec))

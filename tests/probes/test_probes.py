@@ -152,7 +152,7 @@ def test_what_cannot_be_probed_is_said(undisturbed: Record, tmp_path: Path) -> N
     for folder, says in (
         (bare, "has no checkpoint"),
         (tmp_path / "imagenet-18-A-paper-s0", "is an ImageNet run"),
-        (tmp_path / "runs", "is no cell's name"),
+        (tmp_path / "runs", "is not a run name"),
     ):
         done = run("study", "probe", str(folder))
         assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1, done.stderr

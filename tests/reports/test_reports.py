@@ -147,7 +147,7 @@ def test_a_run_that_does_not_count_is_listed_with_its_reason(runs: Path) -> None
     assert "Unterminated" in reasons["digits-26-A-mini-s0"] or "delimiter" in reasons["digits-26-A-mini-s0"]
     assert reasons["digits-38-A-mini-s0"] == "its steps do not rise: two records were mixed"
     assert reasons["digits-56-A-mini-s7"] == "a copy: it ends with the very weights of digits-56-A-mini-s0"
-    assert "no cell's name" in reasons["digits-20-A-mini-s0 (copy)"]
+    assert "not a run name" in reasons["digits-20-A-mini-s0 (copy)"]
     files = render.report(gathered)
     for page in ("REPORT.md", "report.html"):
         text = str(files[page])
@@ -173,8 +173,8 @@ def test_the_committed_report_is_what_its_snapshot_gives() -> None:
 def test_the_readmes_numbers_are_those_of_the_recorded_runs(tmp_path: Path) -> None:
     shutil.copy(ROOT / "README.md", tmp_path / "README.md")
     render.headline(snapshot.read(RESULTS), tmp_path / "reports" / "results", tmp_path / "README.md")
-    mend = "run: python -m reports build --out=reports/results --readme=README.md"
-    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text(), mend
+    fix = "run: python -m reports build --out=reports/results --readme=README.md"
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text(), fix
 
 
 def test_the_readme_shows_the_first_group_that_compares_and_every_net_of_the_papers_protocol(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def listing(root: Path) -> Listing:
 
 
 def problems(data: Path, subset: bool) -> Iterator[str]:
-    """What is wrong with the folder, each with its mend; nothing when it can be trained on.
+    """What is wrong with the folder, each with its fix; nothing when it can be trained on.
 
     Args:
         data: The folder that holds ``imagenet``.
@@ -128,8 +128,8 @@ def content_problems(root: Path, found: Listing, subset: bool, data: Path) -> It
         if empty := {wnid for wnid, names in found[split].items() if not names}:
             yield f"{root / split} has no image in {_few(empty)}; copy these classes again"
     if not subset:
-        mend = f"copy what is missing, or declare a subset: python -m study prepare imagenet --subset --data={data}"
-        yield from (f"{problem}; {mend}" for problem in _not_whole(root, found))
+        fix = f"copy what is missing, or declare a subset: python -m study prepare imagenet --subset --data={data}"
+        yield from (f"{problem}; {fix}" for problem in _not_whole(root, found))
 
 
 def _not_whole(root: Path, found: Listing) -> Iterator[str]:
@@ -191,13 +191,13 @@ def _read_index(data: Path) -> Index:
     Raises:
         InputError: it is missing or out of date.
     """
-    root, mend = home(data), f"run: python -m study prepare imagenet --data={data}"
+    root, fix = home(data), f"run: python -m study prepare imagenet --data={data}"
     if not (root / "index.json").exists() or not (root / "mean.npy").exists():
-        raise InputError(f"{root} is not prepared; {mend}")
+        raise InputError(f"{root} is not prepared; {fix}")
     found: Index = json.loads((root / "index.json").read_text())
     for split in SPLITS:
         if not (root / split).is_dir() or found["changed"][split] != _changed(root / split):
-            raise InputError(f"{root / split} has changed since it was prepared; {mend}")
+            raise InputError(f"{root / split} has changed since it was prepared; {fix}")
     return found
 
 

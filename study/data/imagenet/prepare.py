@@ -34,7 +34,7 @@ def prepare(data: Path, source: Path | None, subset: bool) -> str:
         subset: Declares that fewer images or classes than ILSVRC 2012's are meant.
 
     Raises:
-        InputError: the layout is wrong in a way that only the user can mend.
+        InputError: the layout is wrong in a way that only the user can fix.
     """
     root = folder.home(data)
     try:

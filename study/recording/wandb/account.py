@@ -52,7 +52,7 @@ def check_project(path: str) -> None:
 
 
 @contextmanager
-def asking(what: str, mend: str) -> Iterator[None]:
+def asking(what: str, fix: str) -> Iterator[None]:
     """Ask W&B for something through its client, whose service ends with the question.
 
     Raises:
@@ -62,7 +62,7 @@ def asking(what: str, mend: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise InputError(f"{what} ({' '.join(str(error).split())}); {mend}") from error
+        raise InputError(f"{what} ({' '.join(str(error).split())}); {fix}") from error
     finally:
         end_client()
 
