@@ -1,6 +1,6 @@
 """Every network of the paper, as one family: plain nets are residual nets whose shortcut is ``none``.
 
-Imports torch and nothing of ours. Images (N, C, H, W) go in, class scores (N, classes) come out.
+Imports torch and nothing of ours. Images (N, C, H, W) go in, logits (N, classes) come out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 
-class Family(NamedTuple):
+class Architecture(NamedTuple):
     """What depth and data set derive: stage widths, blocks per stage, the block and the classes."""
 
     channels: int
@@ -33,13 +33,13 @@ IMAGENET_BLOCKS = {
 }  # Table 1
 
 
-def family(dataset: str, depth: int) -> Family:
+def architecture(dataset: str, depth: int) -> Architecture:
     """Sec. 4.2: 6n+2 layers in three stages of n blocks; Table 1: the ImageNet nets."""
     if dataset == "imagenet":
-        return Family(3, 1000, (64, 128, 256, 512), IMAGENET_BLOCKS[depth], bottleneck=depth >= 50)
+        return Architecture(3, 1000, (64, 128, 256, 512), IMAGENET_BLOCKS[depth], bottleneck=depth >= 50)
     if (depth - 2) % 6 or depth < 8:
         raise ValueError(f"depth {depth} is not 6n+2")
-    return Family(1 if dataset == "digits" else 3, 10, (16, 32, 64), ((depth - 2) // 6,) * 3, bottleneck=False)
+    return Architecture(1 if dataset == "digits" else 3, 10, (16, 32, 64), ((depth - 2) // 6,) * 3, bottleneck=False)
 
 
 class PadShortcut(nn.Module):
@@ -126,9 +126,9 @@ def _join(y: Tensor, x: Tensor, around: nn.Module | None) -> Tensor:
 
 
 class ResNet(nn.Sequential):
-    """stem, stage1, stage2, ..., pool, head: images (N, C, H, W) in, scores (N, classes) out."""
+    """stem, stage1, stage2, ..., pool, head: images (N, C, H, W) in, logits (N, classes) out."""
 
-    def __init__(self, net: Family, kind: str, stride_in: str = "1x1") -> None:
+    def __init__(self, net: Architecture, kind: str, stride_in: str = "1x1") -> None:
         super().__init__()
         block = partial(Bottleneck, stride_in=stride_in) if net.bottleneck else BasicBlock
         expansion = Bottleneck.expansion if net.bottleneck else BasicBlock.expansion
@@ -144,7 +144,7 @@ class ResNet(nn.Sequential):
         self.head = nn.Linear(width_in, net.classes)
 
 
-def _stem(net: Family) -> nn.Sequential:
+def _stem(net: Architecture) -> nn.Sequential:
     """One 3x3 layer (Sec. 4.2), or a 7x7 with stride 2 and a 3x3 max pooling (Table 1)."""
     stem = nn.Sequential()
     large = len(net.widths) == 4
@@ -180,7 +180,7 @@ def build(dataset: str, depth: int, shortcut: str, stride_in: str = "1x1") -> Re
         stride_in: Which layer of a bottleneck has the stride: ``1x1`` as in the paper, or ``3x3`` for others' weights.
     """
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), device="cpu")))
-    net = ResNet(family(dataset, depth), shortcut, stride_in)
+    net = ResNet(architecture(dataset, depth), shortcut, stride_in)
     if next(net.parameters()).device.type != "meta":
         initialise(net, generator)
     return net

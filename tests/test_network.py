@@ -56,7 +56,7 @@ def test_parameters_and_multiply_adds(
 @pytest.mark.parametrize(
     ("dataset", "size", "classes"), [("digits", 8, 10), ("cifar10", 32, 10), ("imagenet", 224, 1000)]
 )
-def test_scores_have_their_shape(dataset: str, size: int, classes: int) -> None:
+def test_logits_have_their_shape(dataset: str, size: int, classes: int) -> None:
     with torch.device("meta"):
         net, images = build(dataset, 50, "B"), torch.empty(2, 1 if dataset == "digits" else 3, size, size)
     assert net(images).shape == (2, classes)

@@ -7,75 +7,20 @@ on; see study/data/sampling.py.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from study.data.sampling import Labels, generator, rank_slice, visited
+from study.data.interface import Bytes, Ints, Reduce
+from study.data.sampling import generator, rank_slice, visited
 from study.recipes import Recipe
 from study.spec import InputError
-
-Bytes = NDArray[np.uint8]
-Reduce = Callable[[Tensor], Tensor]  # sums over ranks
-
-
-class Batches(Protocol):
-    """A data set on a device, as training and evaluation use it.
-
-    Attributes:
-        counts: What was counted of the training files since the last `take_notes`, for the checkpoint.
-    """
-
-    counts: Tensor
-
-    @property
-    def train_size(self) -> int:
-        """How many images are trained on."""
-
-    @property
-    def test_size(self) -> int:
-        """How many images are tested on."""
-
-    def batch(self, seed: int, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
-        """One rank's part of batch `step`: images (B, C, H, W) and labels (B,)."""
-
-    def expect(self, parts: Sequence[tuple[int, int]]) -> None:
-        """Say which ranges of test images come next."""
-
-    def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Test images number start to stop: (B, C, H, W) and labels (B,)."""
-
-    def take_notes(self, reduce: Reduce) -> dict[str, float]:
-        """What the record is to have of the data since the last call."""
-
-
-class DataSet(Protocol):
-    """A data set before it is on a device."""
-
-    @property
-    def fingerprint(self) -> str:
-        """One digest of what it holds."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The name of each output of the network."""
-
-    @property
-    def test_size(self) -> int:
-        """How many images are tested on."""
-
-    @property
-    def evaluation_batch(self) -> int:
-        """How many images are evaluated at a time."""
-
-    def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Batches:
-        """Its batches on one of `devices` of this machine."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +28,9 @@ class Arrays:
     """A decoded data set: images (N, H, W, C) as bytes from 0 to `peak`, labels (N,) as places in `classes`."""
 
     train_images: Bytes
-    train_labels: Labels
+    train_labels: Ints
     test_images: Bytes
-    test_labels: Labels
+    test_labels: Ints
     peak: int
     classes: tuple[str, ...]
     evaluation_batch: int = 500  # images; larger ones were slower on CPU
@@ -161,29 +106,29 @@ def check_cifar10(root: Path) -> None:
             )
 
 
-class Plan(NamedTuple):
+class CropPlan(NamedTuple):
     """What a batch is made of, each (B,): image numbers, the crops' upper left corners, and flips."""
 
-    image: Labels
-    top: Labels
-    left: Labels
+    image: Ints
+    top: Ints
+    left: Ints
     flip: NDArray[np.bool_]
 
-    def part(self, rank: int, world_size: int) -> Plan:
+    def part(self, rank: int, world_size: int) -> CropPlan:
         """The slice of one rank."""
         mine = rank_slice(len(self.image), rank, world_size)
-        return Plan(self.image[mine], self.top[mine], self.left[mine], self.flip[mine])
+        return CropPlan(self.image[mine], self.top[mine], self.left[mine], self.flip[mine])
 
 
-def plan(recipe: Recipe, images: int, seed: int, step: int) -> Plan:
+def plan(recipe: Recipe, images: int, seed: int, step: int) -> CropPlan:
     """Batch number `step`: the whole global batch, a pure function of the recipe, the seed and the step."""
     rng = generator(seed, step)
     top, left = rng.integers(0, 2 * recipe.pad + 1, size=(2, recipe.batch))
     flip = rng.integers(0, 2, size=recipe.batch).astype(bool) & recipe.flip
-    return Plan(visited(images, recipe.batch, seed, step), top, left, flip)
+    return CropPlan(visited(images, recipe.batch, seed, step), top, left, flip)
 
 
-def subset(labels: Labels, count: int | None) -> Labels:
+def subset(labels: Ints, count: int | None) -> Ints:
     """Numbers of a class-balanced subset: the first of each class in file order; all of them when count is None."""
     if count is None:
         return np.arange(len(labels))
@@ -226,7 +171,7 @@ class Images:
         return self.crop(plans[0].to(self.crops.device))
 
     def plans(self, seed: int, steps: range, rank: int = 0, world_size: int = 1) -> Tensor:
-        """What one rank's batches are made of, on the host: a `Plan` of whole numbers for each step, as (K, 4, B)."""
+        """One rank's part of the `CropPlan` of each step, as whole numbers on the host: (K, 4, B)."""
         each = [plan(self.recipe, self.train_size, seed, step).part(rank, world_size) for step in steps]
         return torch.from_numpy(np.stack([np.stack(fields) for fields in each]))
 

@@ -10,9 +10,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-Labels = NDArray[np.int64]  # and other whole numbers
+from study.data.interface import Ints
 
 
 def generator(seed: int, step: int) -> np.random.Generator:
@@ -20,7 +19,7 @@ def generator(seed: int, step: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=(seed << 64) + step))
 
 
-def visited(images: int, batch: int, seed: int, step: int) -> Labels:
+def visited(images: int, batch: int, seed: int, step: int) -> Ints:
     """Numbers of the images in batch number `step`, as (B,).
 
     Epochs follow each other without a gap: a batch that reaches the end of one takes the rest from the next.
@@ -31,7 +30,7 @@ def visited(images: int, batch: int, seed: int, step: int) -> Labels:
 
 
 @lru_cache(maxsize=4)
-def _order(images: int, seed: int, epoch: int) -> Labels:
+def _order(images: int, seed: int, epoch: int) -> Ints:
     """The order in which epoch number `epoch` visits the images."""
     return np.random.default_rng([seed, epoch]).permutation(images)
 
@@ -42,11 +41,11 @@ def rank_slice(batch: int, rank: int, world_size: int) -> slice:
     return slice(rank * size, (rank + 1) * size)
 
 
-def test_parts(images: int, most: int, rank: int, world_size: int) -> list[tuple[int, int]]:
-    """One rank's share of the test set as (start, stop) pairs of at most `most` images: each once, none padded.
+def evaluation_shares(images: int, limit: int, rank: int, world_size: int) -> list[tuple[int, int]]:
+    """One rank's share of the test set as (start, stop) pairs of at most `limit` images: each once, none padded.
 
     Every rank gets as many pairs as the others, for they talk to each other at each.
     """
-    parts = -(-images // (most * world_size))
+    parts = -(-images // (limit * world_size))
     edges = [images * i // (parts * world_size) for i in range(rank * parts, (rank + 1) * parts + 1)]
     return list(pairwise(edges))

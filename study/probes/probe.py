@@ -86,9 +86,9 @@ def _tests(images: Images) -> tuple[Tensor, Tensor]:
     return images.test_batch(0, min(IMAGES, images.test_size))
 
 
-def _error(scores: Tensor, labels: Tensor) -> float:
+def _error(logits: Tensor, labels: Tensor) -> float:
     """In percent."""
-    return 100 * int((scores.argmax(1) != labels).sum()) / len(labels)
+    return 100 * int((logits.argmax(1) != labels).sum()) / len(labels)
 
 
 # Signals and gradients
@@ -219,28 +219,28 @@ def _replaced(net: ResNet, name: str, by: nn.Module) -> Iterator[None]:
 def copy(net: ResNet, spec: Spec, images: Images) -> Row:
     """How close a net of twice as many blocks, built to compute the same, comes to this one.
 
-    difference: the largest between the two nets' scores, beside the largest score. error, copy_error: on test images.
+    difference: the largest between the two nets' logits, beside the largest logit. error, copy_error: on test images.
     training_loss, copy_training_loss: in training mode, where a plain net's copying layers see other batches than
     those whose mean and deviation they were given.
     """
     inputs, labels = _tests(images)
     deep = deeper(net, spec, _unseen(spec, images, 1)[0])
     with torch.no_grad():
-        scores, copied = net.eval()(inputs), deep.eval()(inputs)
+        logits, copied = net.eval()(inputs), deep.eval()(inputs)
         losses = [float(_loss(deepcopy(one), *_unseen(spec, images, 0))) for one in (net, deep)]
     return {
         "depth": 2 * spec.depth - 2,
-        "difference": float((scores - copied).abs().max()),
-        "largest_score": float(scores.abs().max()),
-        **{"error": _error(scores, labels), "copy_error": _error(copied, labels)},
+        "difference": float((logits - copied).abs().max()),
+        "largest_score": float(logits.abs().max()),
+        **{"error": _error(logits, labels), "copy_error": _error(copied, labels)},
         **{"training_loss": losses[0], "copy_training_loss": losses[1]},
     }
 
 
 def deeper(net: ResNet, spec: Spec, inputs: Tensor) -> ResNet:
     """A net of twice as many blocks in each stage that computes what `net` does: the new ones hand on what they get."""
-    family = network.family(spec.dataset, spec.depth)
-    deep = ResNet(family._replace(blocks=tuple(2 * n for n in family.blocks)), spec.shortcut).to(inputs.device)
+    mine = network.architecture(spec.dataset, spec.depth)
+    deep = ResNet(mine._replace(blocks=tuple(2 * n for n in mine.blocks)), spec.shortcut).to(inputs.device)
     source, x = deepcopy(net).train(), inputs
     for name, part in source.named_children():
         with torch.no_grad():
@@ -295,6 +295,6 @@ def _show(found: Row) -> None:
     copied = found["copy"]
     console.print(
         f"A copy with {copied['depth']} layers: test error {copied['copy_error']:.2f} % for {copied['error']:.2f} %, "
-        f"scores differ by at most {copied['difference']:.1g}; in training mode its loss is "
+        f"logits differ by at most {copied['difference']:.1g}; in training mode its loss is "
         f"{copied['copy_training_loss']:.3g} for {copied['training_loss']:.3g}"
     )

@@ -18,8 +18,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from study import network
-from study.data.images import DataSet, Images, Reduce
-from study.data.sampling import test_parts
+from study.data.images import Images
+from study.data.interface import DataSet, Reduce
+from study.data.sampling import evaluation_shares
 from study.recipes import (
     PLATEAU_DROPS,
     WARMUP_WINDOW,
@@ -206,7 +207,7 @@ class Cell(pl.LightningModule):
     def val_dataloader(self) -> Ranges:
         """This rank's share of the test set as (start, stop) pairs: each image once, none padded (rule 5)."""
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        parts = test_parts(self.dataset.test_size, self.dataset.evaluation_batch, rank, world_size)
+        parts = evaluation_shares(self.dataset.test_size, self.dataset.evaluation_batch, rank, world_size)
         self.images.expect(parts)
         return _ranges(parts)
 

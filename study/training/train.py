@@ -14,6 +14,7 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from study.data import images as data
 from study.data.imagenet.batches import load_imagenet
+from study.data.interface import DataSet
 from study.machine.device import check_devices, check_disk, die_with_parent, has_cuda, peak_memory_mb, settle, step_path
 from study.machine.options import Machine, is_first_rank, is_launched, is_under_torchrun
 from study.probes.responses import layer_responses
@@ -50,7 +51,7 @@ def train(spec: Spec, machine: Machine) -> int:
         record.close()
 
 
-def load(spec: Spec, root: Path) -> data.DataSet:
+def load(spec: Spec, root: Path) -> DataSet:
     """The images of a cell.
 
     Raises:

@@ -51,9 +51,9 @@ def test_a_net_of_twice_the_blocks_computes_the_same(kind: str, images: Images) 
     deep = probes.deeper(net, Spec("digits", 8, kind), images.batch(0, 9)[0])
     assert sum(1 for _ in deep.modules()) > 1.5 * sum(1 for _ in net.modules())
     with torch.no_grad():
-        scores = net(tests)
-        assert scores.std() > 0.1
-        torch.testing.assert_close(deep.eval()(tests), scores, rtol=0, atol=1e-4)
+        logits = net(tests)
+        assert logits.std() > 0.1
+        torch.testing.assert_close(deep.eval()(tests), logits, rtol=0, atol=1e-4)
         if kind == "A":
             torch.testing.assert_close(deep.train()(tests), net.train()(tests), rtol=0, atol=1e-4)
 

@@ -16,9 +16,10 @@ from study.data.imagenet import folder, jpeg
 from study.data.imagenet.batches import Jpegs
 from study.network import ResNet, build
 from study.protocols import evaluate as evaluation
-from study.protocols import views as protocols
+from study.protocols.errors import Candidate, Score, evaluate_protocol
 from study.protocols.evaluate import evaluate, recalibrated
-from study.protocols.views import SIZES, Score, Subject, dense_scores, probabilities, stretch, views
+from study.protocols.logits import dense_logits, probabilities, stretch
+from study.protocols.views import SIZES, Protocol, views
 from study.recipes import RECIPES, ImageNetRecipe
 from study.spec import InputError, Spec
 from study.weights.torchvision import from_torchvision, read_torchvision
@@ -37,12 +38,12 @@ def shaken(net: nn.Module) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def subject() -> Subject:
+def candidate() -> Candidate:
     """A net of 18 layers, and a mean that differs from pixel to pixel."""
     torch.manual_seed(0)
     net = shaken(build("imagenet", 18, "A"))
     assert isinstance(net, ResNet)
-    return Subject(net, torch.rand(224, 224, 3) * 255)
+    return Candidate(net, torch.rand(224, 224, 3) * 255)
 
 
 @pytest.fixture(scope="module")
@@ -59,69 +60,71 @@ def prepared(image: Image.Image, mean: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def test_ten_crops_are_alexnets(subject: Subject, picture: Path) -> None:
+def test_ten_crops_are_alexnets(candidate: Candidate, picture: Path) -> None:
     """Ten separate passes over crops that PIL cuts out of the central 256x256 square."""
     with Image.open(picture) as image:
         square = transforms.CenterCrop(256)(transforms.Resize(256)(image.convert("RGB")))
     total = torch.zeros(1000)
     for left, top in ((0, 0), (32, 0), (0, 32), (32, 32), (16, 16)):
-        crop = prepared(square.crop((left, top, left + 224, top + 224)), subject.mean)
+        crop = prepared(square.crop((left, top, left + 224, top + 224)), candidate.mean)
         for view in (crop, torch.flip(crop, dims=[3])):
-            total += torch.softmax(subject.net(view)[0], dim=0)
-    got = subject.scores("10crop", pixels("10crop", picture))
+            total += torch.softmax(candidate.net(view)[0], dim=0)
+    got = candidate.probabilities("10crop", pixels("10crop", picture))
     torch.testing.assert_close(got, total / 10, atol=1e-5, rtol=0)
     assert float((got - total.mean()).abs().max()) > 1e-3, "the net tells classes apart"
 
 
-def pixels(protocol: str, path: Path) -> list[Tensor]:
+def pixels(protocol: Protocol, path: Path) -> list[Tensor]:
     return [torch.tensor(view) for view in views(protocol, jpeg.decode(path))]
 
 
 @torch.no_grad()
-def test_dense_scores_are_a_map_averaged_over_places_mirrors_and_sizes(subject: Subject, picture: Path) -> None:
-    net, total, count = subject.net, torch.zeros(1000), 0
+def test_dense_logits_are_a_map_averaged_over_places_mirrors_and_sizes(candidate: Candidate, picture: Path) -> None:
+    net, total, count = candidate.net, torch.zeros(1000), 0
     for size in SIZES:
         with Image.open(picture) as image:
             whole = transforms.Resize(size)(image.convert("RGB"))
-        x = prepared(whole, stretch(subject.mean, (whole.height, whole.width)))
+        x = prepared(whole, stretch(candidate.mean, (whole.height, whole.width)))
         for view in (x, torch.flip(x, dims=[3])):
             last = net.stage4(net.stage3(net.stage2(net.stage1(net.stem(view)))))[0]
-            scores = [
+            logits = [
                 net.head(last[:, i : i + 7, j : j + 7].mean(dim=(1, 2)))
                 for i in range(last.shape[1] - 6)
                 for j in range(last.shape[2] - 6)
             ]
-            total, count = total + torch.softmax(torch.stack(scores).mean(0), dim=0), count + 1
-            assert len(scores) >= 1 if size == 224 else len(scores) > 1
+            total, count = total + torch.softmax(torch.stack(logits).mean(0), dim=0), count + 1
+            assert len(logits) >= 1 if size == 224 else len(logits) > 1
     assert count == 10
-    torch.testing.assert_close(subject.scores("dense", pixels("dense", picture)), total / 10, atol=1e-5, rtol=0)
+    got = candidate.probabilities("dense", pixels("dense", picture))
+    torch.testing.assert_close(got, total / 10, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
-def test_the_dense_test_on_a_224_image_equals_the_single_crop(subject: Subject) -> None:
+def test_the_dense_test_on_a_224_image_equals_the_single_crop(candidate: Candidate) -> None:
     x = torch.rand(2, 3, 224, 224)
-    torch.testing.assert_close(dense_scores(subject.net, x), subject.net(x), atol=1e-5, rtol=1e-5)
-    assert stretch(subject.mean, (224, 224)) is subject.mean
-    single = probabilities("1crop", subject.net, [x[:1]])
-    torch.testing.assert_close(F.softmax(dense_scores(subject.net, x[:1]), dim=1)[0], single, atol=1e-5, rtol=0)
+    torch.testing.assert_close(dense_logits(candidate.net, x), candidate.net(x), atol=1e-5, rtol=1e-5)
+    assert stretch(candidate.mean, (224, 224)) is candidate.mean
+    single = probabilities("1crop", candidate.net, [x[:1]])
+    torch.testing.assert_close(F.softmax(dense_logits(candidate.net, x[:1]), dim=1)[0], single, atol=1e-5, rtol=0)
 
 
-def test_errors_are_counted_as_by_hand_and_an_ensemble_averages(subject: Subject, imagenet: Path) -> None:
+def test_errors_are_counted_as_by_hand_and_an_ensemble_averages(candidate: Candidate, imagenet: Path) -> None:
     files = folder.load(imagenet).val
     few = folder.Files(files.folder, files.names[::5], files.labels[::5])
     torch.manual_seed(7)
-    other = Subject(shaken(build("imagenet", 18, "none")), torch.zeros(224, 224, 3))  # type: ignore[arg-type]
+    other = Candidate(shaken(build("imagenet", 18, "none")), torch.zeros(224, 224, 3))  # type: ignore[arg-type]
+    images = [pixels("1crop", Path(few.path(i))) for i in range(4)]
     with torch.no_grad():
-        each = [[s.scores("1crop", pixels("1crop", Path(few.path(i)))) for i in range(4)] for s in (subject, other)]
-    for subjects, scores in (
-        ([subject], each[0]),
-        ([subject, other], [(a + b) / 2 for a, b in zip(*each, strict=True)]),
+        each = [[one.probabilities("1crop", image) for image in images] for one in (candidate, other)]
+    for candidates, scores in (
+        ([candidate], each[0]),
+        ([candidate, other], [(a + b) / 2 for a, b in zip(*each, strict=True)]),
     ):
         ranks = [sorted(range(1000), key=lambda c, p=p: -float(p[c])) for p in scores]
         # Labels that some images get right at once, some among the first five and some not at all.
         labels = np.array([ranks[0][0], ranks[1][3], ranks[2][4], ranks[3][5]])
         relabelled = folder.Files(few.folder, few.names, labels)
-        assert protocols.test(subjects, "1crop", relabelled) == Score(top1_wrong=3, top5_wrong=1, seen=4, broken=0)
+        assert evaluate_protocol(candidates, "1crop", relabelled) == Score(top1_wrong=3, top5_wrong=1, seen=4, broken=0)
     assert Score(3, 1, 4, 0).columns("1crop")["1crop/top5_error"] == 25.0
 
 
@@ -149,7 +152,7 @@ def test_a_file_of_torchvisions_weights_is_read_with_its_normalisation(tmp_path:
     net, mean = read_torchvision(tmp_path / "resnet18.pth")
     with Image.open(picture) as image:
         x = models.ResNet18_Weights.IMAGENET1K_V1.transforms(antialias=True)(image.convert("RGB"))[None]
-    got = Subject(net.eval(), torch.from_numpy(mean)).scores("1crop", pixels("1crop", picture))
+    got = Candidate(net.eval(), torch.from_numpy(mean)).probabilities("1crop", pixels("1crop", picture))
     torch.testing.assert_close(got, torch.softmax(theirs(x)[0], dim=0), atol=1e-5, rtol=1e-4)
 
 

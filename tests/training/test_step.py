@@ -104,7 +104,7 @@ def test_a_step_from_tables_asks_nothing_of_the_host() -> None:
     """On the meta device, which has no values: reading one back, as no graph can, is an error there."""
     meta = torch.device("meta")
     with meta:
-        net = network.ResNet(network.family("digits", 8), "A")
+        net = network.ResNet(network.architecture("digits", 8), "A")
     images, tally = Images(load("digits", Path()), MOVING, meta), Tally(meta)
     sgd = torch.optim.SGD(net.parameters(), 0.1)
     steps = ResidentSteps(partial(update, net, sgd, tally.add, lambda loss: loss.backward()), sgd, images, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from study.data.imagenet import jpeg
 from study.data.imagenet.folder import CLASSES, Folder, load
 from study.data.imagenet.readers import Batch, CentreReader, CropReader
+from study.data.interface import Reduce
 from study.recipes import ImageNetRecipe, Recipe
 from study.spec import InputError
 
@@ -161,7 +162,7 @@ class Jpegs:
         self._steps += 1
         return self._finish(read)
 
-    def take_notes(self, reduce: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    def take_notes(self, reduce: Reduce) -> dict[str, float]:
         """What the training since the last call had besides errors: troublesome files, milliseconds waited a step."""
         counts = {f"train/{t}": int(n) for t, n in zip(jpeg.TROUBLES, reduce(self.counts).tolist(), strict=True)}
         notes = counts | {"data_wait_ms": 1e3 * self._train.waited / max(1, self._steps)}

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from study.data.sampling import Labels
+from study.data.interface import Ints
 from study.spec import InputError
 
 SPLITS = ("train", "val")
@@ -36,7 +36,7 @@ class Files:
 
     folder: Path
     names: NDArray[np.bytes_]
-    labels: Labels
+    labels: Ints
 
     def __len__(self) -> int:
         return len(self.names)

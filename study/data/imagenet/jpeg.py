@@ -11,12 +11,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from torch.nn import functional as F
 
-Bytes = NDArray[np.uint8]
-Path = str | PathLike[str]
+from study.data.interface import Bytes
+
+FilePath = str | PathLike[str]
 Trouble = Literal["none", "converted", "broken"]
 TROUBLES: tuple[Trouble, ...] = ("converted", "broken")
 GREY = (124, 116, 104)  # ImageNet's mean colour, for a file of which nothing can be read
@@ -40,7 +40,7 @@ def resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
     return int(shorter * width / height), shorter
 
 
-def decode(path: Path, shorter: int | None = None) -> Decoded:
+def decode(path: FilePath, shorter: int | None = None) -> Decoded:
     """Read a file as RGB.
 
     Args:
@@ -59,7 +59,7 @@ def decode(path: Path, shorter: int | None = None) -> Decoded:
     return _decode_what_is_there(path)
 
 
-def _decode(path: Path, shorter: int | None) -> Decoded:
+def _decode(path: FilePath, shorter: int | None) -> Decoded:
     with Image.open(path) as image:
         size = image.size
         if shorter is not None:
@@ -70,7 +70,7 @@ def _decode(path: Path, shorter: int | None) -> Decoded:
         return Decoded(image.convert("RGB"), size, "converted")
 
 
-def _decode_what_is_there(path: Path) -> Decoded:
+def _decode_what_is_there(path: FilePath) -> Decoded:
     """The upper part of a truncated file, the rest grey as PIL leaves it; a grey image where there is none."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:

@@ -18,7 +18,8 @@ from torch.utils.data import Dataset
 
 from study.data.imagenet import jpeg
 from study.data.imagenet.folder import Files
-from study.data.sampling import Labels, generator, rank_slice, visited
+from study.data.interface import Bytes, Ints
+from study.data.sampling import generator, rank_slice, visited
 from study.recipes import ImageNetRecipe
 
 CROP = 224  # Sec. 3.4
@@ -28,30 +29,30 @@ EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
 EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 
 
-class Plan(NamedTuple):
+class ImagePlan(NamedTuple):
     """What a batch is made of, each of length B."""
 
-    image: Labels  # numbers of images
-    shorter: Labels  # the shorter side that each is resized to, in pixels
+    image: Ints  # numbers of images
+    shorter: Ints  # the shorter side that each is resized to, in pixels
     top: NDArray[np.float64]  # where the crop lies, from 0 to 1
     left: NDArray[np.float64]
     flip: NDArray[np.bool_]
     light: NDArray[np.float32]  # (B, 3), added to RGB on [0, 1]
 
-    def part(self, rank: int, world_size: int) -> Plan:
+    def part(self, rank: int, world_size: int) -> ImagePlan:
         """The slice of one rank."""
         mine = rank_slice(len(self.image), rank, world_size)
-        return Plan(*(of_all[mine] for of_all in self))  # type: ignore[arg-type]
+        return ImagePlan(*(of_all[mine] for of_all in self))  # type: ignore[arg-type]
 
 
-def plan(recipe: ImageNetRecipe, images: int, seed: int, step: int) -> Plan:
+def plan(recipe: ImageNetRecipe, images: int, seed: int, step: int) -> ImagePlan:
     """Batch number `step`: the whole global batch, a pure function of the recipe, the seed and the step (Sec. 3.4)."""
     rng, batch = generator(seed, step), recipe.batch
     shorter = rng.integers(*recipe.shorter, size=batch, endpoint=True)
     top, left = rng.random((2, batch))
     flip = rng.integers(0, 2, size=batch).astype(bool) & recipe.flip
     light = rng.normal(0.0, recipe.lighting, (batch, 3)) * EIGENVALUES @ EIGENVECTORS.T
-    return Plan(visited(images, batch, seed, step), shorter, top, left, flip, light.astype(np.float32))
+    return ImagePlan(visited(images, batch, seed, step), shorter, top, left, flip, light.astype(np.float32))
 
 
 class Batch(NamedTuple):
@@ -77,7 +78,7 @@ class CropReader(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         mine = plan(self.recipe, len(self.files), self.seed, step).part(self.rank, self.world_size)
 
-        def cut(i: int, path: str) -> tuple[jpeg.Bytes, jpeg.Trouble]:
+        def cut(i: int, path: str) -> tuple[Bytes, jpeg.Trouble]:
             shorter = int(mine.shorter[i])
             decoded = jpeg.decode(path, shorter)
             return jpeg.crop(decoded, shorter, mine.top[i], mine.left[i], CROP), decoded.trouble
@@ -94,7 +95,7 @@ class CentreReader(Dataset[Batch]):
     def __getitem__(self, part: tuple[int, int]) -> Batch:
         numbers = np.arange(*part)
 
-        def cut(_: int, path: str) -> tuple[jpeg.Bytes, jpeg.Trouble]:
+        def cut(_: int, path: str) -> tuple[Bytes, jpeg.Trouble]:
             decoded = jpeg.decode(path)
             return jpeg.centre(decoded, CENTRE, CROP), decoded.trouble
 
@@ -103,10 +104,10 @@ class CentreReader(Dataset[Batch]):
 
 def _read(
     files: Files,
-    numbers: Labels,
+    numbers: Ints,
     flip: NDArray[np.bool_],
     light: NDArray[np.float32],
-    cut: Callable[[int, str], tuple[jpeg.Bytes, jpeg.Trouble]],
+    cut: Callable[[int, str], tuple[Bytes, jpeg.Trouble]],
 ) -> Batch:
     pixels = np.empty((len(numbers), CROP, CROP, 3), np.uint8)
     seen = Counter[str]()
