@@ -69,7 +69,7 @@ def fig1(history: pd.DataFrame, e: Evidence) -> Drawing:
 
 def fig6(history: pd.DataFrame, e: Evidence) -> Drawing:
     """Fig. 6: plain nets, residual nets, and for CIFAR-10 the two deepest."""
-    full = e.group == CIFAR
+    full = e.comparison == CIFAR
     panels = {k: v for k, v in paper.FIG6_PANELS.items() if full or k != "very deep"}
     titles = {"plain": "plain nets", "residual": "residual nets", "very deep": "110 and 1202 layers"}
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
@@ -92,9 +92,9 @@ def fig6(history: pd.DataFrame, e: Evidence) -> Drawing:
         if full:
             axes[0][2].set_xlim(3.5e4, 6.4e4)
         _split_legend(figure, full)
-        where = "Fig. 6" if full else f"Fig. 6's shape, scaled down ({e.group.name})"
+        where = "Fig. 6" if full else f"Fig. 6's shape, scaled down ({e.comparison.name})"
         caption = f"{where}. Training error dashed, test error solid; a band spans the seeds."
-        name = f"fig6-{e.group.slug}"
+        name = f"fig6-{e.comparison.slug}"
         return _drawing(figure, name, caption + (THIN if full else ""), _curves(history, e, None), e)
 
 
@@ -121,13 +121,13 @@ def fig4(history: pd.DataFrame, e: Evidence) -> Drawing:
 
 def fig7(responses: pd.DataFrame, e: Evidence) -> Drawing | None:
     """Fig. 7: standard deviation of layer responses, in the layers' order (top) and sorted (bottom)."""
-    runs = e.group.of(e.results)
+    runs = e.comparison.of(e.results)
     mine = responses.merge(runs[["run", "depth", "shortcut"]], on="run")
     measured = set(zip(mine["depth"], mine["shortcut"], strict=True))
-    nets = [net for net in paper.FIG7_NETS if e.group == CIFAR or net in measured]
+    nets = [net for net in paper.FIG7_NETS if e.comparison == CIFAR or net in measured]
     if not nets:
         return None
-    theirs = paper.responses() if e.group == CIFAR else paper.responses().head(0)
+    theirs = paper.responses() if e.comparison == CIFAR else paper.responses().head(0)
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
         figure, axes = plt.subplots(2, 1, figsize=(7.2, 5.6))
         for axis, ordered in zip(axes, (False, True), strict=True):
@@ -141,9 +141,9 @@ def fig7(responses: pd.DataFrame, e: Evidence) -> Drawing | None:
         handles = [Line2D([], [], label=e.title(net), **style(net)) for net in nets]  # type: ignore[arg-type]
         axes[0].legend(handles=handles, ncol=2, loc="upper right")
         caption = "Fig. 7. Standard deviations of each layer's response, after batch norm and before ReLU or addition"
-        caption += f": mean over seeds ({e.group.name})." + (THIN if e.group == CIFAR else "")
+        caption += f": mean over seeds ({e.comparison.name})." + (THIN if e.comparison == CIFAR else "")
         means = ", ".join(f"{e.title(net)} {e.net(net)['response'].mean():.2f}" for net in nets if not e.net(net).empty)
-        return saved(figure, f"fig7-{e.group.slug}", caption, f"Mean over layers: {means or 'no run yet'}.")
+        return saved(figure, f"fig7-{e.comparison.slug}", caption, f"Mean over layers: {means or 'no run yet'}.")
 
 
 def hours(results: pd.DataFrame) -> Drawing:
@@ -165,8 +165,8 @@ THIN = " Thin lines: the paper's own curves, digitised."
 
 
 def _curves(history: pd.DataFrame, e: Evidence, nets: Iterable[Net] | None) -> pd.DataFrame:
-    """Long form of the history: a row per run, step and split; all of the group's networks if none are named."""
-    runs = e.group.of(e.results)[["run", "depth", "shortcut"]]
+    """Long form of the history: a row per run, step and split; all of its networks if none are named."""
+    runs = e.comparison.of(e.results)[["run", "depth", "shortcut"]]
     if nets is not None:
         wanted = pd.MultiIndex.from_tuples(nets)
         runs = runs[pd.MultiIndex.from_frame(runs[["depth", "shortcut"]]).isin(wanted)]

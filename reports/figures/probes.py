@@ -19,14 +19,14 @@ TEXT = (
 )
 
 
-def of_group(frame: pd.DataFrame, e: Evidence) -> pd.DataFrame:
-    """The rows of a group's runs that count, with their depth and shortcut."""
-    return frame.merge(e.group.of(e.results)[["run", "depth", "shortcut"]], on="run", suffixes=("_found", ""))
+def of_comparison(frame: pd.DataFrame, e: Evidence) -> pd.DataFrame:
+    """The rows of the compared runs that count, with their depth and shortcut."""
+    return frame.merge(e.comparison.of(e.results)[["run", "depth", "shortcut"]], on="run", suffixes=("_found", ""))
 
 
 def gradient_table(signals: pd.DataFrame, e: Evidence) -> Table:
     """How far the layers' gradients are apart, at each moment."""
-    found, rows = of_group(signals, e), []
+    found, rows = of_comparison(signals, e), []
     for net in _nets(found):
         for moment, mine in _of(found, net).groupby("moment", sort=False):
             ends = mine.groupby("run")["gradient"].agg(["first", "last"]).mean()
@@ -37,13 +37,13 @@ def gradient_table(signals: pd.DataFrame, e: Evidence) -> Table:
         "Norm of the loss's gradient with regard to a layer's weights, in training mode, on one batch. Start: the "
         "initial weights. One step: after the run's first update. Now: at its end. Mean over seeds."
     )
-    name = f"gradients-{e.group.slug}"
+    name = f"gradients-{e.comparison.slug}"
     return Table("Are the gradients healthy?", columns, rows, caption, frozenset({2, 3, 4}), name)
 
 
 def deeper_table(deeper: pd.DataFrame, e: Evidence) -> Table:
     """Nets with twice the blocks, built to compute what the trained ones do."""
-    found, rows = of_group(deeper, e), []
+    found, rows = of_comparison(deeper, e), []
     for net in _nets(found):
         mine = _of(found, net)
         mean = mine.mean(numeric_only=True)
@@ -59,13 +59,13 @@ def deeper_table(deeper: pd.DataFrame, e: Evidence) -> Table:
         "convolutions copy and its batch norms give back what they take away. Test errors on up to 2,000 images in "
         "evaluation mode, the loss on one batch in training mode."
     )
-    name = f"deeper-{e.group.slug}"
+    name = f"deeper-{e.comparison.slug}"
     return Table("Could a deeper net copy this one?", columns, rows, caption, frozenset(range(1, 7)), name)
 
 
 def gradients(signals: pd.DataFrame, e: Evidence) -> Drawing:
     """The norm of each layer's gradient at the three moments."""
-    found = of_group(signals, e)
+    found = of_comparison(signals, e)
     moments = list(dict.fromkeys(found["moment"]))
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
         figure, axes = plt.subplots(1, len(moments), figsize=(8.4, 3.4), squeeze=False)
@@ -74,16 +74,16 @@ def gradients(signals: pd.DataFrame, e: Evidence) -> Drawing:
             axis.set(title=moment, xlabel="layer", yscale="log")
         axes[0][0].set_ylabel("norm of the gradient")
         _legend(figure, found, e)
-        caption = f"Gradients of each layer's weights, from the first to the last layer ({e.group.name})."
+        caption = f"Gradients of each layer's weights, from the first to the last layer ({e.comparison.name})."
         start = found[found["moment"] == "start"]
         said = ", ".join(f"{e.title(net)} {_spread(_of(start, net)):,.0f}" for net in _nets(start))
-        name = f"gradients-{e.group.slug}"
+        name = f"gradients-{e.comparison.slug}"
         return saved(figure, name, caption, f"Largest over smallest at the start: {said}.")
 
 
 def blocks(found: pd.DataFrame, e: Evidence) -> Drawing:
     """What each block still changes: distance, error without it, error of a linear classifier on its output."""
-    found = of_group(found, e)
+    found = of_comparison(found, e)
     panels = {
         "change": "change of the input, |y - x| / |x|",
         "without": "test error without the block (%)",
@@ -96,11 +96,11 @@ def blocks(found: pd.DataFrame, e: Evidence) -> Drawing:
             axis.set(title=label, xlabel="block (0: stem)", ylim=(0, None))
         _legend(figure, found, e)
         caption = (
-            f"What each block still does ({e.group.name}). Middle: its shortcut alone, or in a plain net the identity, "
-            "in its place. Right: logistic regression on the mean of its output over positions."
+            f"What each block still does ({e.comparison.name}). Middle: its shortcut alone, or in a plain net the "
+            "identity, in its place. Right: logistic regression on the mean of its output over positions."
         )
         said = ", ".join(f"{e.title(net)} {_of(found, net)['without'].median():.0f} %" for net in _nets(found))
-        name = f"blocks-{e.group.slug}"
+        name = f"blocks-{e.comparison.slug}"
         return saved(figure, name, caption, f"Median test error without a block: {said}.")
 
 

@@ -26,9 +26,9 @@ def gather(folder: Path | None, wandb: str | None = None) -> Snapshot:
     if wandb:
         from reports.gathering.remote import read_wandb
 
-        there, strange = read_wandb(wandb)
+        there, unreadable = read_wandb(wandb)
         known = {run.wandb[0] for run in here}
-        excluded |= {name: why for name, why in strange.items() if name not in known}
+        excluded |= {name: why for name, why in unreadable.items() if name not in known}
     runs, duplicates = _name(_unite(here, there))
     broken = {f"{name} (its folder)" if name in runs else name: why for name, why in excluded.items()}
     return collect(runs, broken | duplicates)
@@ -54,12 +54,12 @@ def _name(runs: Sequence[Run]) -> tuple[dict[str, Run], dict[str, str]]:
 
     Of several the first that was begun counts, finished ones before others: nobody chooses the better one.
     """
-    cells = defaultdict(list)
+    same = defaultdict(list)
     for run in runs:
-        cells[run.spec.name].append(run)
+        same[run.spec.name].append(run)
     named, duplicates = {}, {}
-    for name in sorted(cells):
-        first, *others = sorted(cells[name], key=lambda r: (r.summary is None, r.covariates["started"] or "9"))
+    for name in sorted(same):
+        first, *others = sorted(same[name], key=lambda r: (r.summary is None, r.covariates["started"] or "9"))
         named[name] = first
         for run in others:
             again = f"{name}@{run.wandb[0]}"

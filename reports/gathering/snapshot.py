@@ -116,10 +116,10 @@ def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
         runs: Under the names that they shall have in the tables: a cell's, where one run of it is to count.
         excluded: Why a run does not count, by its name; also of names that are not among the runs.
     """
-    rows = [_run_row(name, run, excluded.get(name) or why_not(run)) for name, run in runs.items()]
+    rows = [_run_row(name, run, excluded.get(name) or exclusion_reason(run)) for name, run in runs.items()]
     _exclude_copies(rows)
-    strange = {name: why for name, why in excluded.items() if name not in runs}
-    rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in strange.items()]
+    unreadable = {name: why for name, why in excluded.items() if name not in runs}
+    rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in unreadable.items()]
     history = [{"run": name, **row} for name, run in runs.items() for row in run.history]
     layers = [
         {"run": name, "layer": i, "name": layer, "std": std}
@@ -175,7 +175,7 @@ def _first_drop(run: pd.Series[Any]) -> int:
     return recipe.drops[0] if recipe.drops else recipe.steps
 
 
-def why_not(run: Run) -> str:
+def exclusion_reason(run: Run) -> str:
     """Why a run does not count; empty when it does."""
     if run.spec.recipe not in RECIPES[run.spec.dataset]:
         return f"there is no recipe {run.spec.recipe!r}"

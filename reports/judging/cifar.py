@@ -55,13 +55,13 @@ def longer_training(e: Evidence) -> Finding:
 
 def residual_training(e: Evidence) -> Finding:
     """C22: each depth against the shallowest."""
-    shallowest, *deeper = _asked(e, RESIDUAL)
+    shallowest, *deeper = nets_in_scope(e, RESIDUAL)
     return all_of(*(not_higher(e, "train_error", net, shallowest, RISE_MARGIN) for net in deeper))
 
 
 def residual_test(e: Evidence) -> Finding:
     """C21."""
-    return falling(e, "test_error", _asked(e, RESIDUAL))
+    return falling(e, "test_error", nets_in_scope(e, RESIDUAL))
 
 
 def residual_beats_plain(e: Evidence) -> Finding:
@@ -89,7 +89,7 @@ def small_and_good(e: Evidence) -> Finding:
     fewer = parameters < min(paper.HIGHWAY_PARAMETERS, paper.FITNET_PARAMETERS)
     finding = limit(e, "test_error", (110, "A"), paper.HIGHWAY_BEST_ERROR, "less")
     sentence = f"ResNet-110 has {parameters:,} parameters. {finding.sentence}"
-    return Finding(**{**vars(finding), "sentence": sentence, **({} if fewer else {"settled": False})})
+    return Finding(**{**vars(finding), "sentence": sentence, **({} if fewer else {"counted": False})})
 
 
 def very_deep_overfits(e: Evidence) -> Finding:
@@ -105,12 +105,12 @@ def smaller_responses(e: Evidence) -> Finding:
 
 def shrinking_responses(e: Evidence) -> Finding:
     """C31: each layer changes the signal less in a deeper net."""
-    return falling(e, "response", _asked(e, [(20, "A"), (56, "A"), (110, "A")]))
+    return falling(e, "response", nets_in_scope(e, [(20, "A"), (56, "A"), (110, "A")]))
 
 
-def _asked(e: Evidence, nets: Sequence[Net]) -> list[Net]:
-    """The nets that a claim looks at. A scaled-down group need not go to 110 layers; where it does, they count."""
-    return [net for net in nets if net[0] < 110 or not e.toy or len(e.net(net))]
+def nets_in_scope(e: Evidence, nets: Sequence[Net]) -> list[Net]:
+    """The nets that a claim looks at. A scaled-down comparison need not go to 110 layers; where it does, they count."""
+    return [net for net in nets if net[0] < 110 or not e.is_scaled_down or len(e.net(net))]
 
 
 def _parameters(e: Evidence, depth: int) -> int:

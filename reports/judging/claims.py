@@ -1,6 +1,6 @@
-"""The paper's statements as functions: from the results of a group of runs to a verdict that can be checked.
+"""The paper's statements as functions: from the results of comparable runs to a verdict that can be checked.
 
-A group is one data set under one recipe. A missing run never passes, one seed shows a direction only, and a recipe
+A comparison is one data set under one recipe. A missing run never passes, one seed shows a direction only, and a recipe
 that is scaled down never gives more than "toy". Claims are numbered in the paper's order (C01 to C36).
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.judging import cifar, counted, imagenet
-from reports.judging.kinds import Claim, Evidence, Finding, Group
+from reports.judging.kinds import Claim, Comparison, Evidence, Finding
 from reports.judging.stats import ALPHA, holm
 
-__all__ = ["CLAIMS", "UNDECIDED", "Claim", "Evidence", "Finding", "Group", "judge_all"]
+__all__ = ["CLAIMS", "UNDECIDED", "Claim", "Comparison", "Evidence", "Finding", "judge_all"]
 
 CLAIMS: tuple[Claim, ...] = (*cifar.CLAIMS, *imagenet.CLAIMS, *counted.CLAIMS)
 
@@ -26,22 +26,29 @@ UNDECIDED: tuple[tuple[str, str, str], ...] = (
 
 
 def judge_all(evidence: Evidence, among: Sequence[Claim] = CLAIMS) -> list[tuple[Claim, Finding]]:
-    """The findings on one group, with verdicts corrected by Holm over all of the group's tests."""
-    claims = [claim for claim in among if evidence.group in claim.groups or (evidence.toy and claim.in_miniature)]
+    """The findings of one comparison, with verdicts corrected by Holm over all of its tests."""
+    claims = [
+        claim
+        for claim in among
+        if evidence.comparison in claim.comparisons or (evidence.is_scaled_down and claim.in_miniature)
+    ]
     findings = [claim.judge(evidence) for claim in claims]
     p_for, p_against = holm([f.p_for for f in findings]), holm([f.p_against for f in findings])
     corrected = [replace(f, p_holm=p, against_holm=q) for f, p, q in zip(findings, p_for, p_against, strict=True)]
-    return [(claim, settle(finding, evidence.toy)) for claim, finding in zip(claims, corrected, strict=True)]
+    return [
+        (claim, give_verdict(finding, evidence.is_scaled_down))
+        for claim, finding in zip(claims, corrected, strict=True)
+    ]
 
 
-def settle(finding: Finding, toy: bool) -> Finding:
+def give_verdict(finding: Finding, is_scaled_down: bool) -> Finding:
     """Give a finding its verdict."""
     if finding.missing:
         return replace(finding, verdict="missing", direction="")
-    if toy:
+    if is_scaled_down:
         return replace(finding, verdict="toy")
-    if finding.settled is not None:
-        return replace(finding, verdict="supported" if finding.settled else "contradicted")
+    if finding.counted is not None:
+        return replace(finding, verdict="supported" if finding.counted else "contradicted")
     if finding.p_holm < ALPHA:
         return replace(finding, verdict="supported")
     return replace(finding, verdict="contradicted" if finding.against_holm < ALPHA else "inconclusive")

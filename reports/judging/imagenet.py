@@ -79,7 +79,7 @@ def beats_ensembles(e: Evidence) -> Finding:
 
 
 def _claim(id: str, where: str, statement: str, judge: object) -> Claim:
-    return Claim(id, where, statement, judge, groups=(IMAGENET,))  # type: ignore[arg-type]
+    return Claim(id, where, statement, judge, comparisons=(IMAGENET,))  # type: ignore[arg-type]
 
 
 CLAIMS = (

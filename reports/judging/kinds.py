@@ -33,7 +33,7 @@ METRICS = {
 
 
 @dataclass(frozen=True)
-class Group:
+class Comparison:
     """Runs that may be compared: one data set under one recipe."""
 
     dataset: str
@@ -51,39 +51,39 @@ class Group:
 
     @property
     def scale(self) -> str:
-        """`full` for the paper's own protocol, `toy` for what is scaled down."""
+        """`full` for the paper's own protocol, `toy` for one that is scaled down."""
         return RECIPES[self.dataset][self.recipe].scale
 
     def of(self, results: pd.DataFrame) -> pd.DataFrame:
-        """This group's rows."""
+        """The rows of these runs."""
         return results[(results["dataset"] == self.dataset) & (results["recipe"] == self.recipe)]
 
 
-CIFAR, IMAGENET = Group("cifar10", "paper"), Group("imagenet", "paper")
+CIFAR, IMAGENET = Comparison("cifar10", "paper"), Comparison("imagenet", "paper")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the claims on one group may look at."""
+    """What the claims on one comparison may look at."""
 
     results: pd.DataFrame
-    group: Group
+    comparison: Comparison
     complexity: pd.DataFrame = field(default_factory=paper.complexity)
 
     @property
-    def toy(self) -> bool:
-        """Whether the group is scaled down."""
-        return self.group.scale == "toy"
+    def is_scaled_down(self) -> bool:
+        """Whether the recipe is scaled down."""
+        return self.comparison.scale == "toy"
 
     def net(self, net: Net, recipe: str | None = None) -> pd.DataFrame:
         """The seeds of one network."""
-        group = replace(self.group, recipe=recipe or self.group.recipe)
-        runs = group.of(self.results)
+        comparison = replace(self.comparison, recipe=recipe or self.comparison.recipe)
+        runs = comparison.of(self.results)
         return runs[(runs["depth"] == net[0]) & (runs["shortcut"] == net[1])]
 
     def title(self, net: Net) -> str:
         """The network in the paper's words."""
-        return title(self.group.dataset, *net)
+        return title(self.comparison.dataset, *net)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Finding:
     n: tuple[int, ...] = ()
     runs: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    settled: bool | None = None  # by counting, without chance
+    counted: bool | None = None  # by counting, without chance
     p_holm: float = math.nan
     against_holm: float = math.nan
     verdict: Verdict = "missing"
@@ -114,8 +114,8 @@ class Claim:
     where: str
     statement: str
     judge: Callable[[Evidence], Finding]
-    groups: tuple[Group, ...] = (CIFAR,)
-    in_miniature: bool = field(default=False)  # whether a scaled-down group may show it too
+    comparisons: tuple[Comparison, ...] = (CIFAR,)
+    in_miniature: bool = field(default=False)  # whether a scaled-down comparison may show it too
 
 
 def seeds(runs: pd.DataFrame, metric: str) -> list[float]:
@@ -185,10 +185,10 @@ def predicts(e: Evidence, metric: str, net: Net, value: float, width: float) -> 
         f"{METRICS[metric].capitalize()} of {e.title(net)}: {mean:.2f}; the paper has {value:.2f}; "
         f"one more run would lie in {low:.2f} to {high:.2f}."
     )
-    settled = True if inside and high - low < width else None
+    fits = True if inside and high - low < width else None
     direction: Direction = "agrees" if inside else "unclear" if math.isnan(low) else "disagrees"
     effect = (mean - value, low - value, high - value, math.nan, p)
-    return Finding(sentence, direction, *effect, (len(values),), tuple(runs["run"]), settled=settled)
+    return Finding(sentence, direction, *effect, (len(values),), tuple(runs["run"]), counted=fits)
 
 
 def all_of(*findings: Finding) -> Finding:
@@ -218,7 +218,7 @@ def falling(e: Evidence, metric: str, nets: Sequence[Net]) -> Finding:
 
 def counted(good: bool, sentence: str, effect: float = math.nan) -> Finding:
     """A fact that was counted, not sampled."""
-    return Finding(sentence, "agrees" if good else "disagrees", effect, settled=good)
+    return Finding(sentence, "agrees" if good else "disagrees", effect, counted=good)
 
 
 def _together(directions: Sequence[Direction]) -> Direction:

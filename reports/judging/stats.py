@@ -20,7 +20,7 @@ Values = NDArray[np.float64]
 Seeds = Sequence[float]
 
 
-class Test(NamedTuple):
+class TestResult(NamedTuple):
     """An effect with its 95 % interval and the two chances."""
 
     effect: float
@@ -30,42 +30,42 @@ class Test(NamedTuple):
     p_against: float = nan
 
 
-def greater(a: Seeds, b: Seeds) -> Test:
+def greater(a: Seeds, b: Seeds) -> TestResult:
     """Is the mean of `a` above that of `b`? A permutation test over seeds, exact up to 8 a side; Welch's interval."""
     effect = float(np.mean(a) - np.mean(b))
     if min(len(a), len(b)) < 2:
-        return Test(effect)
-    return Test(effect, *_welch(a, b), _permutation(a, b, "greater"), _permutation(a, b, "less"))
+        return TestResult(effect)
+    return TestResult(effect, *_welch(a, b), _permutation(a, b, "greater"), _permutation(a, b, "less"))
 
 
-def not_greater(a: Seeds, b: Seeds, margin: float) -> Test:
+def not_greater(a: Seeds, b: Seeds, margin: float) -> TestResult:
     """Is the mean of `a` less than `margin` above that of `b`? Welch's test against the margin."""
     effect = float(np.mean(a) - np.mean(b))
     if min(len(a), len(b)) < 2:
-        return Test(effect)
+        return TestResult(effect)
     below = _welch_p(a, b, margin)
-    return Test(effect, *_welch(a, b), below, 1 - below)
+    return TestResult(effect, *_welch(a, b), below, 1 - below)
 
 
-def equal(a: Seeds, b: Seeds, margin: float) -> Test:
+def equal(a: Seeds, b: Seeds, margin: float) -> TestResult:
     """Are the means within `margin` of each other? Two one-sided Welch tests (equivalence)."""
     one, other = not_greater(a, b, margin), not_greater(b, a, margin)
     p_for = max(one.p_for, other.p_for)
     return one._replace(p_for=p_for, p_against=min(1.0, 2 * min(one.p_against, other.p_against)))
 
 
-def beyond(a: Seeds, limit: float, side: Literal["greater", "less"]) -> Test:
+def beyond(a: Seeds, limit: float, side: Literal["greater", "less"]) -> TestResult:
     """Is the mean of `a` above (or below) a limit? A one-sample t test."""
     effect = float(np.mean(a) - limit)
     if len(a) < 2:
-        return Test(effect)
+        return TestResult(effect)
     if np.ptp(a) == 0:
         p = 0.0 if (effect > 0) == (side == "greater") and effect != 0 else 1.0
-        return Test(effect, effect, effect, p, 1 - p)
+        return TestResult(effect, effect, effect, p, 1 - p)
     test = stats.ttest_1samp(a, limit, alternative=side)
     interval = stats.ttest_1samp(a, limit).confidence_interval(1 - ALPHA)
     p = float(test.pvalue)
-    return Test(effect, float(interval.low) - limit, float(interval.high) - limit, p, 1 - p)
+    return TestResult(effect, float(interval.low) - limit, float(interval.high) - limit, p, 1 - p)
 
 
 def prediction_interval(a: Seeds) -> tuple[float, float]:
@@ -127,4 +127,4 @@ def _permutation(a: Seeds, b: Seeds, alternative: Literal["greater", "less"]) ->
     return float(found.pvalue)
 
 
-Compare = Callable[[Seeds, Seeds], Test]
+Compare = Callable[[Seeds, Seeds], TestResult]

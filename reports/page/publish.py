@@ -52,7 +52,7 @@ def publish(folder: Path, project: str) -> dict[str, str]:
 
 
 def _workspace(project: str, before: dict[str, str]) -> Workspace:
-    """Fig. 6's panels over all runs, cells grouped over their seeds, plain nets beside residual ones; speed; rate."""
+    """Fig. 6's panels over all runs, runs grouped over their seeds, plain nets beside residual ones; speed; rate."""
     from wandb_workspaces import workspaces as ws
     from wandb_workspaces.expr import Config, Metric
     from wandb_workspaces.reports import v2 as wr
@@ -119,8 +119,8 @@ def _live(figure: str, project: str) -> Iterator[PanelGrid]:
     if not match:
         return
     entity, name = project.split("/")
-    cells = f"Config('dataset') = '{match[1]}' and Config('recipe') = '{match[2]}'"
+    filters = f"Config('dataset') = '{match[1]}' and Config('recipe') = '{match[2]}'"
     for kind, sign in KINDS.items():
-        chosen = f"{cells} and Config('shortcut') {sign} 'none'"
+        chosen = f"{filters} and Config('shortcut') {sign} 'none'"
         runs = wr.Runset(entity, name, f"{kind}: {match[1]}, {match[2]}", filters=chosen, groupby=["group"])
         yield wr.PanelGrid(runsets=[runs], panels=_error_panels(FIG6_TOP if match[0] == FIG6 else None))

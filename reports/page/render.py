@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from reports.figures import curves, probes
 from reports.figures.curves import Drawing
 from reports.gathering.snapshot import Snapshot
-from reports.judging.claims import Claim, Evidence, Finding, Group, judge_all
+from reports.judging.claims import Claim, Comparison, Evidence, Finding, judge_all
 from reports.judging.kinds import CIFAR, IMAGENET
 from reports.paper import numbers as paper
 from reports.tables import exhibits
@@ -26,6 +26,7 @@ from study.spec import InputError
 
 TITLE = "Deep residual learning, reproduced"
 BEGIN, END = "<!-- results: written by python -m reports build -->", "<!-- results end -->"
+KEYS = {"counted": "settled"}  # what claims.json has called a field since before it was renamed
 Files = dict[str, str | bytes]
 
 
@@ -38,7 +39,7 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     drawings: list[Drawing] = field(default_factory=list)
     findings: list[tuple[Claim, Finding]] = field(default_factory=list)
-    group: Group | None = None
+    comparison: Comparison | None = None
 
     @property
     def anchor(self) -> str:
@@ -68,7 +69,7 @@ def report(snapshot: Snapshot) -> Files:
     synthetic = bool((snapshot.runs["source"] == "synthetic").any())
     drawings = [drawing for part in parts for drawing in part.drawings]
     tables = [table for part in parts for table in part.tables if table.name]
-    records = [record(part.group, *found) for part in parts for found in part.findings if part.group]
+    records = [record(part.comparison, *found) for part in parts for found in part.findings if part.comparison]
     return {
         "claims.json": json.dumps(records, indent=2) + "\n",
         "REPORT.md": page("REPORT.md.j2", parts, synthetic),
@@ -82,56 +83,58 @@ def report(snapshot: Snapshot) -> Files:
 
 def sections(snapshot: Snapshot) -> list[Section]:
     """All sections: the glance first, then what has runs, then what waits for some."""
-    parts = [_section(snapshot, Evidence(snapshot.results, group)) for group in _groups(snapshot)]
+    parts = [_section(snapshot, Evidence(snapshot.results, comparison)) for comparison in _comparisons(snapshot)]
     return [_glance(snapshot, parts), *parts, *_left_open(snapshot), _cost(snapshot), _sources(snapshot)]
 
 
-def _groups(snapshot: Snapshot) -> list[Group]:
-    """The paper's two data sets under its own protocol, and every other group with runs; those without come last."""
-    present = {Group(*pair) for pair in snapshot.results[["dataset", "recipe"]].itertuples(index=False)}
-    others = sorted(present - {CIFAR, IMAGENET}, key=lambda group: (group.scale, group.name))
-    return sorted([CIFAR, IMAGENET, *others], key=lambda group: group not in present)
+def _comparisons(snapshot: Snapshot) -> list[Comparison]:
+    """The paper's two data sets under its own protocol, and every other comparison with runs; empty ones last."""
+    present = {Comparison(*pair) for pair in snapshot.results[["dataset", "recipe"]].itertuples(index=False)}
+    others = sorted(present - {CIFAR, IMAGENET}, key=lambda comparison: (comparison.scale, comparison.name))
+    return sorted([CIFAR, IMAGENET, *others], key=lambda comparison: comparison not in present)
 
 
 def _section(snapshot: Snapshot, e: Evidence) -> Section:
     findings = judge_all(e)
     claims = [exhibits.claim_table(findings)] if findings else []
-    if e.group == CIFAR:
+    if e.comparison == CIFAR:
         tables = [exhibits.error_table(e), *claims, exhibits.peer_table(e)]
         drawings = [curves.fig1(snapshot.history, e), curves.fig6(snapshot.history, e)]
         heading = "CIFAR-10 (Sec. 4.2, Table 6, Figs. 1, 6, 7)"
-    elif e.group == IMAGENET:
+    elif e.comparison == IMAGENET:
         parts = (exhibits.table2(e), exhibits.table3(e), exhibits.table4(e), exhibits.table5())
         tables = [exhibits.table1(), *parts, *claims, exhibits.peer_table(e)]
         drawings = [curves.fig4(snapshot.history, e)]
         heading = "ImageNet (Sec. 4.1, Tables 1 to 5, Fig. 4)"
     else:
         tables, drawings = [exhibits.error_table(e), *claims], [curves.fig6(snapshot.history, e)]
-        heading = f"{'Scaled down' if e.toy else 'Variant'}: {e.group.name}"
-    if e.group != IMAGENET and (responses := curves.fig7(snapshot.responses, e)):
+        heading = f"{'Scaled down' if e.is_scaled_down else 'Variant'}: {e.comparison.name}"
+    if e.comparison != IMAGENET and (responses := curves.fig7(snapshot.responses, e)):
         drawings.append(responses)
-    if e.group in (CIFAR, IMAGENET) and (commands := exhibits.command_table(e)).rows:
+    if e.comparison in (CIFAR, IMAGENET) and (commands := exhibits.command_table(e)).rows:
         tables.append(commands)
-    return Section(heading, _protocol(e), tables, drawings, findings, e.group)
+    return Section(heading, _protocol(e), tables, drawings, findings, e.comparison)
 
 
 def _protocol(e: Evidence) -> str:
-    if e.toy:
+    if e.is_scaled_down:
         return "A scaled-down protocol. Its numbers show the effect in miniature; they decide no claim of the paper."
-    if e.group in (CIFAR, IMAGENET):
+    if e.comparison in (CIFAR, IMAGENET):
         return "The paper's own protocol; departures from it are listed at the end."
     return "A variant of the paper's protocol; recipes.py says how it differs."
 
 
 def _left_open(snapshot: Snapshot) -> Iterator[Section]:
-    """What the paper leaves open, for each group that has probed nets."""
-    for group in _groups(snapshot):
-        e = Evidence(snapshot.results, group)
-        if not probes.of_group(snapshot.deeper, e).empty:
+    """What the paper leaves open, for each comparison that has probed nets."""
+    for comparison in _comparisons(snapshot):
+        e = Evidence(snapshot.results, comparison)
+        if not probes.of_comparison(snapshot.deeper, e).empty:
             tables = [probes.gradient_table(snapshot.signals, e), probes.deeper_table(snapshot.deeper, e)]
             drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e)]
-            text = f"{probes.TEXT} These nets were trained by a scaled-down protocol." if e.toy else probes.TEXT
-            yield Section(f"Left open by the paper: {group.name}", text, tables, drawings)
+            text = (
+                f"{probes.TEXT} These nets were trained by a scaled-down protocol." if e.is_scaled_down else probes.TEXT
+            )
+            yield Section(f"Left open by the paper: {comparison.name}", text, tables, drawings)
 
 
 def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
@@ -139,11 +142,13 @@ def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
     verdicts = [finding.verdict for part in parts for _, finding in part.findings]
     order = ("supported", "contradicted", "inconclusive", "toy", "missing")
     filled = {
-        part.group: _filled(snapshot, part.group) for part in parts if part.group in (CIFAR, IMAGENET) and part.group
+        part.comparison: _filled(snapshot, part.comparison)
+        for part in parts
+        if part.comparison in (CIFAR, IMAGENET) and part.comparison
     }
     rows = [
         ("runs that count", f"{len(runs)} of {len(snapshot.runs)}"),
-        *((f"networks of the paper with a run ({group.dataset})", cells) for group, cells in filled.items()),
+        *((f"networks of the paper with a run ({comparison.dataset})", cells) for comparison, cells in filled.items()),
         ("training and evaluation", duration(runs["hours"].sum())),
         ("devices", ", ".join(sorted(set(runs["device"].dropna()))) or "none"),
         ("verdicts", ", ".join(f"{verdicts.count(v)} {v}" for v in order if v in verdicts)),
@@ -151,9 +156,9 @@ def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
     return Section("At a glance", tables=[Table("", ("", ""), rows)])
 
 
-def _filled(snapshot: Snapshot, group: Group) -> str:
-    waiting = len(exhibits.command_table(Evidence(snapshot.results, group)).rows)
-    nets = len(paper.CIFAR10 if group == CIFAR else paper.IMAGENET)
+def _filled(snapshot: Snapshot, comparison: Comparison) -> str:
+    waiting = len(exhibits.command_table(Evidence(snapshot.results, comparison)).rows)
+    nets = len(paper.CIFAR10 if comparison == CIFAR else paper.IMAGENET)
     return f"{nets - waiting} of {nets}"
 
 
@@ -170,10 +175,11 @@ def _sources(snapshot: Snapshot) -> Section:
     return Section("Where the numbers come from", tables=tables)
 
 
-def record(group: Group, claim: Claim, finding: Finding) -> dict[str, Any]:
+def record(comparison: Comparison, claim: Claim, finding: Finding) -> dict[str, Any]:
     """One entry of claims.json; what is undefined is null."""
-    about = {"id": claim.id, "where": claim.where, "statement": claim.statement, "group": group.name}
-    return {**about, **{key: _plain(value) for key, value in asdict(finding).items()}}
+    about = {"id": claim.id, "where": claim.where, "statement": claim.statement, "group": comparison.name}
+    found = {KEYS.get(name, name): _plain(value) for name, value in asdict(finding).items()}
+    return {**about, **found}
 
 
 def _plain(value: Any) -> Any:
@@ -181,7 +187,7 @@ def _plain(value: Any) -> Any:
 
 
 def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
-    """Put the leading group's figure and table between the two marks of a README.
+    """Put the leading comparison's figure and table between the two marks of a README.
 
     Raises:
         InputError: the file is not there or has no marks.
@@ -194,16 +200,16 @@ def headline(snapshot: Snapshot, folder: Path, readme: Path) -> None:
 
 
 def _headline(snapshot: Snapshot, folder: Path) -> Iterator[str]:
-    """The paragraphs of a README's results: where another group leads, also what there is by the paper's protocol."""
-    group = leading(snapshot)
-    part = _section(snapshot, Evidence(snapshot.results, group))
+    """The paragraphs of a README's results; the paper's own protocol follows where another comparison leads."""
+    comparison = leading(snapshot)
+    part = _section(snapshot, Evidence(snapshot.results, comparison))
     drawing = next(drawing for drawing in part.drawings if drawing.name.startswith("fig6"))
     yield f"![{drawing.alternative}]({folder / 'figures' / drawing.name}.svg)"
-    yield f"*{drawing.caption} {_seeds(group.of(snapshot.results))}*"
+    yield f"*{drawing.caption} {_seeds(comparison.of(snapshot.results))}*"
     table = part.tables[0]
     yield markdown(_unlinked(table))
     runs = CIFAR.of(snapshot.results)
-    if group != CIFAR and not runs.empty:
+    if comparison != CIFAR and not runs.empty:
         table = exhibits.own_rows(exhibits.error_table(Evidence(snapshot.results, CIFAR)))
         yield f"*By the paper's own protocol, so far. {_seeds(runs)}*"
         yield markdown(_unlinked(table))
@@ -221,11 +227,15 @@ def _unlinked(table: Table) -> Table:
     return replace(table, rows=[tuple(text(cell) for cell in row) for row in table.rows])
 
 
-def leading(snapshot: Snapshot) -> Group:
-    """The group that a README shows: the first with both plain and residual nets, else the first."""
-    groups = _groups(snapshot)
-    both = (group for group in groups if group.of(snapshot.results)["shortcut"].eq("none").nunique() == 2)
-    return next(both, groups[0])
+def leading(snapshot: Snapshot) -> Comparison:
+    """The comparison that a README shows: the first with both plain and residual nets, else the first."""
+    comparisons = _comparisons(snapshot)
+    both = (
+        comparison
+        for comparison in comparisons
+        if comparison.of(snapshot.results)["shortcut"].eq("none").nunique() == 2
+    )
+    return next(both, comparisons[0])
 
 
 def page(template: str, parts: list[Section], synthetic: bool) -> str:

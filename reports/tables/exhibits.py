@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from reports.judging.claims import UNDECIDED, Claim, Evidence, Finding, Group
+from reports.judging.claims import UNDECIDED, Claim, Comparison, Evidence, Finding
 from reports.judging.kinds import CIFAR, Net
 from reports.judging.stats import prediction_interval
 from reports.paper import numbers as paper
-from reports.tables.table import NONE, Cell, Link, Table, Target, anchor, duration, linked, spread
+from reports.tables.table import NONE, Link, Table, TableCell, Target, anchor, duration, linked, spread
 from study.recipes import DEPARTURES
 
 OURS = (
@@ -47,9 +47,9 @@ def table1() -> Table:
 def table2(e: Evidence) -> Table:
     """Table 2: plain and residual nets of 18 and 34 layers, 10-crop."""
     theirs = {(r.depth, r.shortcut): r.tencrop for r in paper.IMAGENET}
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[TableCell, ...]] = []
     for depth in (18, 34):
-        row: list[Cell] = [f"{depth} layers"]
+        row: list[TableCell] = [f"{depth} layers"]
         for shortcut in ("none", "A"):
             row += [_ours(e, (depth, shortcut), "10crop/top1_error"), _shown(theirs[depth, shortcut], 0)]
         rows.append(tuple(row))
@@ -80,18 +80,22 @@ def table5() -> Table:
     return Table("Table 5: ensembles, top-5 error on the test set", columns, rows, caption, numbers(columns), "table5")
 
 
-def _imagenet_row(e: Evidence, net: Net, protocol: str, theirs: tuple[float, float | None] | None) -> tuple[Cell, ...]:
+def _imagenet_row(
+    e: Evidence, net: Net, protocol: str, theirs: tuple[float, float | None] | None
+) -> tuple[TableCell, ...]:
     top1, top5 = (_ours(e, net, f"{protocol}/{top}_error") for top in ("top1", "top5"))
     return e.title(net), top1, _shown(theirs, 0), top5, _shown(theirs, 1)
 
 
-def _imagenet_table(name: str, rows: list[tuple[Cell, ...]], others: Sequence[tuple[str, ...]], file: str) -> Table:
+def _imagenet_table(
+    name: str, rows: list[tuple[TableCell, ...]], others: Sequence[tuple[str, ...]], file: str
+) -> Table:
     columns = ("network", "top-1", "the paper", "top-5", "the paper")
-    peers: list[tuple[Cell, ...]] = [(method, NONE, top1 or NONE, NONE, top5) for method, top1, top5 in others]
+    peers: list[tuple[TableCell, ...]] = [(method, NONE, top1 or NONE, NONE, top5) for method, top1, top5 in others]
     return Table(name, columns, [*peers, *rows], "Errors on the validation set.", numbers(columns), file)
 
 
-def _ours(e: Evidence, net: Net, metric: str) -> Cell:
+def _ours(e: Evidence, net: Net, metric: str) -> TableCell:
     runs = e.net(net)
     return linked(spread(runs[metric].astype(float)) if metric in runs else NONE, runs)
 
@@ -103,24 +107,24 @@ def _shown(theirs: tuple[float | None, ...] | None, which: int) -> str:
 
 def error_table(e: Evidence) -> Table:
     """Table 6's shape: a row per network with parameters, test error and training error, ours and the paper's."""
-    full = e.group == CIFAR
+    full = e.comparison == CIFAR
     theirs = {(r.depth, r.shortcut): r for r in paper.CIFAR10} if full else {}
-    runs = e.group.of(e.results)
+    runs = e.comparison.of(e.results)
     present = set(zip(runs["depth"].astype(int), runs["shortcut"], strict=True))
-    cells = sorted(present | set(theirs), key=lambda c: (c[1] != "none", c[1], c[0]))
-    rows = [_error_row(e.net(cell), e.title(cell), theirs.get(cell), full) for cell in cells]
+    nets = sorted(present | set(theirs), key=lambda net: (net[1] != "none", net[1], net[0]))
+    rows = [_error_row(e.net(net), e.title(net), theirs.get(net), full) for net in nets]
     columns = tuple(rows[0])
     others = [
         (f"{m} {layers}".strip(), f"{millions} M" if millions else NONE, NONE, error, *[NONE] * 4)
         for m, layers, millions, error in paper.CIFAR10_OTHERS
     ]
     return Table(
-        "Table 6: errors on CIFAR-10" if full else f"Errors on {e.group.name}",
+        "Table 6: errors on CIFAR-10" if full else f"Errors on {e.comparison.name}",
         columns,
         [*(others if full else []), *(tuple(row.values()) for row in rows)],
         OURS + (THEIRS if full else ""),
         numbers(columns),
-        "table6" if full else f"errors-{e.group.slug}",
+        "table6" if full else f"errors-{e.comparison.slug}",
     )
 
 
@@ -130,7 +134,7 @@ def own_rows(errors: Table) -> Table:
     return replace(errors, rows=[row for row in errors.rows if row[ours] != NONE])
 
 
-def _error_row(runs: pd.DataFrame, name: str, theirs: paper.CifarResult | None, full: bool) -> dict[str, Cell]:
+def _error_row(runs: pd.DataFrame, name: str, theirs: paper.CifarResult | None, full: bool) -> dict[str, TableCell]:
     """One network: headings and texts, the paper's beside ours where it has any."""
     millions = runs["parameters"].iloc[0] / 1e6 if len(runs) else theirs.parameters_millions if theirs else 0.0
     test = list(runs["test_error"])
@@ -138,7 +142,11 @@ def _error_row(runs: pd.DataFrame, name: str, theirs: paper.CifarResult | None, 
     if theirs and theirs.mean is not None and len(test) > 1:
         shown = f"{min(test):.2f} ({shown.replace(' (', ', ')}"  # best (mean ± std, n = 5), as the paper gives it
     low, high = prediction_interval(test) if test else (float("nan"),) * 2
-    row: dict[str, Cell] = {"network": name, "parameters": f"{millions:.2f} M", "test error %": linked(shown, runs)}
+    row: dict[str, TableCell] = {
+        "network": name,
+        "parameters": f"{millions:.2f} M",
+        "test error %": linked(shown, runs),
+    }
     if full:
         row["the paper"] = theirs.shown if theirs else NONE
         row["one more run"] = f"{low:.2f} to {high:.2f}" if low == low else NONE
@@ -166,12 +174,12 @@ def _others(net: str) -> str:
 def peer_table(e: Evidence) -> Table:
     """What others got, ours and the paper's not repeated."""
     peers = paper.peers()
-    peers = peers[peers["dataset"] == e.group.dataset]
+    peers = peers[peers["dataset"] == e.comparison.dataset]
     rows = [(p["net"], p["error"], p["protocol"], p["differs"], p["source"]) for p in peers.to_dict("records")]
     columns = ("network", "error", "reported", "differs from the paper in", "source")
     rows.sort(key=lambda row: (row[0].startswith("ResNet"), int(row[0].split("-")[1].split()[0])))
     caption = "Public re-runs, one run each where nothing else is said. Only rows of one protocol may be compared."
-    return Table("Others' results", columns, rows, caption, frozenset({1}), f"peers-{e.group.dataset}")
+    return Table("Others' results", columns, rows, caption, frozenset({1}), f"peers-{e.comparison.dataset}")
 
 
 def cost_table(results: pd.DataFrame) -> Table:
@@ -182,7 +190,7 @@ def cost_table(results: pd.DataFrame) -> Table:
     return Table("Cost", columns, rows, caption, numbers(columns, 6), "cost")
 
 
-def _cost_row(name: str, runs: pd.DataFrame) -> tuple[Cell, ...]:
+def _cost_row(name: str, runs: pd.DataFrame) -> tuple[TableCell, ...]:
     spent = (runs["hours"] * runs["world_size"]).sum()
     memory, speed = runs["peak_memory_mb"].max() / 1024, runs["images_per_second"].median()
     devices = ", ".join(sorted(set(runs["device"].dropna())))
@@ -199,14 +207,16 @@ def _cost_row(name: str, runs: pd.DataFrame) -> tuple[Cell, ...]:
 
 def command_table(e: Evidence) -> Table:
     """The networks of the paper that have no run yet, with the command that fills each."""
-    family: Sequence[paper.CifarResult | paper.ImageNetResult] = paper.CIFAR10 if e.group == CIFAR else paper.IMAGENET
+    family: Sequence[paper.CifarResult | paper.ImageNetResult] = (
+        paper.CIFAR10 if e.comparison == CIFAR else paper.IMAGENET
+    )
     empty = [(r.depth, r.shortcut) for r in family if e.net((r.depth, r.shortcut)).empty]
-    rows = [(e.title(net), _command(e.group, net)) for net in empty]
+    rows = [(e.title(net), _command(e.comparison, net)) for net in empty]
     return Table("Networks without a run", ("network", "command that fills it"), rows)
 
 
-def _command(group: Group, net: Net) -> str:
-    flags = f"--dataset={group.dataset} --depth={net[0]} --shortcut={net[1]} --recipe={group.recipe} --seed=0"
+def _command(comparison: Comparison, net: Net) -> str:
+    flags = f"--dataset={comparison.dataset} --depth={net[0]} --shortcut={net[1]} --recipe={comparison.recipe} --seed=0"
     return f"python -m study train {flags}"
 
 
@@ -222,13 +232,13 @@ def claim_table(findings: list[tuple[Claim, Finding]]) -> Table:
     return Table("The paper's claims", columns, rows, caption, frozenset({4}))
 
 
-def _claim_row(claim: Claim, f: Finding) -> tuple[Cell, ...]:
+def _claim_row(claim: Claim, f: Finding) -> tuple[TableCell, ...]:
     verdict = f"{f.verdict}: {f.direction}" if f.verdict in ("toy", "inconclusive") and f.direction else f.verdict
     interval = "" if pd.isna(f.low) else f" ({f.low:+.2f} to {f.high:+.2f})"
     effect = NONE if pd.isna(f.effect) else f"{f.effect:+.2f}{interval}"
     p = NONE if pd.isna(f.p_holm) else "< 0.001" if f.p_holm < 0.001 else f"{f.p_holm:.3f}"
     n = "\u00a0v\u00a0".join(map(str, f.n)) or NONE
-    shown: Cell = Link(verdict, f"#{anchor(f.runs[0])}") if f.runs else verdict
+    shown: TableCell = Link(verdict, f"#{anchor(f.runs[0])}") if f.runs else verdict
     return claim.id, f"{claim.statement} ({claim.where})", shown, effect, p, n, f.sentence
 
 
@@ -241,7 +251,7 @@ def run_table(runs: pd.DataFrame) -> Table:
     return Table("Runs that count", columns, rows, "Data and weights: the first ten digits of their SHA-256.")
 
 
-def _run_row(run: dict[Hashable, Any]) -> tuple[Cell, ...]:
+def _run_row(run: dict[Hashable, Any]) -> tuple[TableCell, ...]:
     commit = (
         f"{str(run['commit'])[:10]}{' (modified)' if run['dirty'] else ''}" if pd.notna(run["commit"]) else "unknown"
     )

@@ -31,7 +31,7 @@ class Target(NamedTuple):
     href: str = ""
 
 
-Cell = str | Link | Target
+TableCell = str | Link | Target
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
-    rows: Sequence[tuple[Cell, ...]]
+    rows: Sequence[tuple[TableCell, ...]]
     caption: str = ""
     right: frozenset[int] = field(default_factory=frozenset)  # columns of numbers
     name: str = ""
 
 
-def text(cell: Cell) -> str:
+def text(cell: TableCell) -> str:
     """A cell without its link."""
     return cell if isinstance(cell, str) else cell.text
 
@@ -58,7 +58,7 @@ def markdown(table: Table) -> str:
     return tabulate(rows, table.columns, tablefmt="github", colalign=sides if rows else None, disable_numparse=True)
 
 
-def _markdown_cell(cell: Cell) -> str:
+def _markdown_cell(cell: TableCell) -> str:
     plain = text(cell)
     for character, escaped in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("[", "\\["), ("\n", " ")):
         plain = plain.replace(character, escaped)
@@ -120,6 +120,6 @@ def anchor(run: str) -> str:
     return "run-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in run)
 
 
-def linked(shown: str, runs: pd.DataFrame) -> Cell:
+def linked(shown: str, runs: pd.DataFrame) -> TableCell:
     """A number that leads to the runs it rests on."""
     return shown if runs.empty or shown == NONE else Link(shown, f"#{anchor(str(runs['run'].iloc[0]))}")

@@ -9,7 +9,7 @@ import pytest
 from reports.gathering import snapshot
 from reports.judging import stats
 from reports.judging.cifar import RISE_MARGIN
-from reports.judging.claims import CLAIMS, UNDECIDED, Claim, Evidence, Finding, Group, judge_all
+from reports.judging.claims import CLAIMS, UNDECIDED, Claim, Comparison, Evidence, Finding, judge_all
 from reports.judging.kinds import CIFAR, IMAGENET, METRICS
 from tests.support import ROOT
 
@@ -24,7 +24,7 @@ def results() -> pd.DataFrame:
 
 
 def judge(claim: Claim, frame: pd.DataFrame, **more: pd.DataFrame) -> Finding:
-    ((_, finding),) = judge_all(Evidence(frame, claim.groups[0], **more), among=[claim])
+    ((_, finding),) = judge_all(Evidence(frame, claim.comparisons[0], **more), among=[claim])
     return finding
 
 
@@ -72,10 +72,10 @@ def test_one_seed_shows_a_direction_only(claim: Claim, results: pd.DataFrame) ->
 def test_a_scaled_down_recipe_gives_at_most_toy(results: pd.DataFrame) -> None:
     mini = results[results["dataset"] == "cifar10"].assign(recipe="mini")
     mini = mini[~mini["run"].str.contains("long|nowarmup")]
-    findings = judge_all(Evidence(mini, Group("cifar10", "mini")))
+    findings = judge_all(Evidence(mini, Comparison("cifar10", "mini")))
     assert {finding.verdict for _, finding in findings} == {"toy"}
     assert {claim.id for claim, _ in findings} == {claim.id for claim in CLAIMS if claim.in_miniature}
-    empty = judge_all(Evidence(mini.head(0), Group("cifar10", "mini")))
+    empty = judge_all(Evidence(mini.head(0), Comparison("cifar10", "mini")))
     assert {finding.verdict for _, finding in empty} == {"missing"}
 
 
@@ -87,7 +87,7 @@ def test_a_scaled_down_group_is_judged_at_110_layers_where_it_has_them(
     mini = results[results["dataset"] == "cifar10"].assign(recipe="mini")
     high, without = mini.copy(), mini[mini["depth"] < 110]
     high.loc[high["depth"] == 110, metric] = 99.0
-    shown = [claim.judge(Evidence(runs, Group("cifar10", "mini"))) for runs in (mini, high, without)]
+    shown = [claim.judge(Evidence(runs, Comparison("cifar10", "mini"))) for runs in (mini, high, without)]
     assert [finding.direction for finding in shown] == ["agrees", "disagrees", "agrees"]
     assert ["ResNet-110" in finding.sentence for finding in shown] == [True, True, False]
     assert (shown[1].effect < 0) == (metric != "train_error")  # the effect shown is one that disagrees

@@ -14,7 +14,7 @@ import pytest
 
 from reports.gathering import snapshot
 from reports.gathering.gather import gather
-from reports.judging.claims import Group
+from reports.judging.claims import Comparison
 from reports.page import render
 from reports.paper import numbers as paper
 from study.recipes import recipe_for
@@ -185,7 +185,7 @@ def test_the_readme_shows_the_first_group_that_compares_and_every_net_of_the_pap
     residual = paper_runs[paper_runs["shortcut"] == "A"]
     for extra, leads, says in ((residual, "mini", "recipe mini"), (paper_runs, "paper", "*Fig. 6. Training")):
         extended = replace(whole, runs=pd.concat([counts, extra]))
-        assert render.leading(extended) == Group("cifar10", leads)
+        assert render.leading(extended) == Comparison("cifar10", leads)
         readme.write_text(f"{render.BEGIN}{render.END}")
         render.headline(extended, tmp_path, readme)
         assert says in readme.read_text()
