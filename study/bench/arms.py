@@ -24,7 +24,7 @@ from study.machine.options import Machine
 from study.recipes import Recipe, recipe_for
 from study.recording.record import Record
 from study.spec import Spec
-from study.training.module import Cell
+from study.training.module import TrainingModule
 from study.training.step import AT_ONCE, EAGER, in_segments
 from study.training.train import build_trainer
 
@@ -97,25 +97,25 @@ class Ours:
         self, subject: Subject, path: str, at_once: int = AT_ONCE, blocks: Callable[[nn.Module], None] | None = None
     ) -> None:
         self.subject, self.at_once = subject, at_once
-        self.cell = Cell(subject.spec, subject.arrays, path, subject.machine.checkpoint_every)
+        self.module = TrainingModule(subject.spec, subject.arrays, path, subject.machine.checkpoint_every)
         if subject.make is not None:
-            self.cell.net = subject.net()  # type: ignore[assignment]
+            self.module.net = subject.net()  # type: ignore[assignment]
         if blocks is not None:
-            blocks(self.cell.net)
+            blocks(self.module.net)
 
     def turn(self, steps: int) -> float:
         """Fit anew, from a step such that the uncounted ones and the counted ones are passes of their own."""
-        cell, at_once = self.cell, min(self.at_once, steps)
-        uncounted = 1 if cell.path == "plain" else EAGER + 1
+        module, at_once = self.module, min(self.at_once, steps)
+        uncounted = 1 if module.path == "plain" else EAGER + 1
         begin = at_once * -(-uncounted // at_once)
-        cell.at_once, cell.step = at_once, begin - uncounted
-        cell.recipe = replace(cell.recipe, steps=begin + steps, evaluations=1)
+        module.at_once, module.step = at_once, begin - uncounted
+        module.recipe = replace(module.recipe, steps=begin + steps, evaluations=1)
         timer = _Timer(self.subject, begin, begin + steps)
         with TemporaryDirectory() as folder:
-            trainer = build_trainer(Record(Path(folder), cell.spec), self.subject.machine, None)
+            trainer = build_trainer(Record(Path(folder), module.spec), self.subject.machine, None)
             trainer.callbacks.append(timer)  # type: ignore[attr-defined]
             trainer.fit_loop.max_epochs, trainer.limit_val_batches = 1, 0
-            trainer.fit(cell)
+            trainer.fit(module)
         return timer.seconds
 
 

@@ -20,7 +20,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from study.recording.record import Record
-from study.training.module import Cell
+from study.training.module import TrainingModule
 
 
 class Interrupted(Exception):
@@ -38,10 +38,10 @@ class Clock(Callback):
         self.seconds = {"train": 0.0, "evaluation": 0.0}
         self._running, self._since, self._step = "", 0.0, 0
 
-    def _switch(self, cell: Cell, to: str) -> float:
+    def _switch(self, module: TrainingModule, to: str) -> float:
         """Stop what runs, start `to`, and return the seconds of what ran."""
-        if cell.device.type == "cuda":
-            torch.cuda.synchronize(cell.device)
+        if module.device.type == "cuda":
+            torch.cuda.synchronize(module.device)
         now = perf_counter()
         elapsed = now - self._since
         if self._running:
@@ -51,19 +51,20 @@ class Clock(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A stretch of training begins."""
-        self._switch(_cell(pl_module), "train")
-        self._step = _cell(pl_module).step
+        self._switch(_training_module(pl_module), "train")
+        self._step = _training_module(pl_module).step
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """It ends; its speed is known."""
-        cell = _cell(pl_module)
-        images = (cell.step - self._step) * cell.recipe.batch
-        self._speed = images / self._switch(cell, "evaluation")
+        module = _training_module(pl_module)
+        images = (module.step - self._step) * module.recipe.batch
+        self._speed = images / self._switch(module, "evaluation")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The evaluation ends."""
-        self._switch(_cell(pl_module), "")
-        _cell(pl_module).metrics |= {"images_per_second": self._speed, "hours": sum(self.seconds.values()) / 3600}
+        module = _training_module(pl_module)
+        self._switch(module, "")
+        module.metrics |= {"images_per_second": self._speed, "hours": sum(self.seconds.values()) / 3600}
 
     def state_dict(self) -> dict[str, float]:
         """The seconds up to now, for the checkpoint."""
@@ -83,9 +84,9 @@ class Recorder(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add one row, unless a resumed run only repeats it."""
-        if trainer.is_global_zero and self.record.append(_cell(pl_module).metrics):
+        if trainer.is_global_zero and self.record.append(_training_module(pl_module).metrics):
             for logger in trainer.loggers:
-                logger.log_metrics(_cell(pl_module).metrics)
+                logger.log_metrics(_training_module(pl_module).metrics)
 
 
 class Checkpoint(Callback):
@@ -115,18 +116,18 @@ class SignalStop(Callback):
         self.signum = 0
 
     def _note(self, signum: int, _: FrameType | None) -> None:
-        self.signum, self.cell.stop_asked = signum, True
+        self.signum, self.module.stop_requested = signum, True
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends it at once
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the place of Lightning's handler, which talks to other ranks inside the handler and can hang."""
-        self.cell = _cell(pl_module)
+        self.module = _training_module(pl_module)
         for signum in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             signal.signal(signum, self._note)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Stop after this step, unless its evaluation is still to come."""
-        if not _cell(pl_module).at_evaluation and self._agreed(trainer):
+        if not _training_module(pl_module).at_evaluation and self._agreed(trainer):
             self.checkpoint.save(trainer)
             raise Interrupted(self.signum or signal.SIGTERM)
 
@@ -141,16 +142,16 @@ class SignalStop(Callback):
 
 
 class _Bar(Progress):
-    """Asks the cell for its step whenever it is drawn: many steps may pass between two of Lightning's hooks."""
+    """Asks the module for its step whenever it is drawn: many steps may pass between two of Lightning's hooks."""
 
-    def __init__(self, cell: Cell, *columns: ProgressColumn, console: Console, disable: bool) -> None:
-        self.cell = cell
+    def __init__(self, module: TrainingModule, *columns: ProgressColumn, console: Console, disable: bool) -> None:
+        self.module = module
         super().__init__(*columns, console=console, disable=disable)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The bar as it is now."""
         for task in self.task_ids:
-            self.update(task, completed=self.cell.step)
+            self.update(task, completed=self.module.step)
         return super().get_renderables()
 
 
@@ -164,16 +165,16 @@ class ProgressBar(Callback):
         """Show the bar on rank 0."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         quiet = not (trainer.is_global_zero and sys.stderr.isatty())
-        cell = _cell(pl_module)
-        self.progress = _Bar(cell, *columns, console=Console(stderr=True), disable=quiet)
-        self.task = self.progress.add_task(cell.spec.title, total=cell.recipe.steps, completed=cell.step)
+        module = _training_module(pl_module)
+        self.progress = _Bar(module, *columns, console=Console(stderr=True), disable=quiet)
+        self.task = self.progress.add_task(module.spec.title, total=module.recipe.steps, completed=module.step)
         self.progress.start()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the errors."""
-        row = _cell(pl_module).metrics
+        module = _training_module(pl_module)
         text = "{title}  train {train/top1_error:.2f}%  test {test/top1_error:.2f}%  {images_per_second:,.0f} images/s"
-        self.progress.update(self.task, description=text.format(title=_cell(pl_module).spec.title, **row))
+        self.progress.update(self.task, description=text.format(title=module.spec.title, **module.metrics))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the bar as it is."""
@@ -191,6 +192,6 @@ def callbacks(record: Record) -> list[Callback]:
     return [Clock(), Recorder(record), checkpoint, SignalStop(checkpoint), ProgressBar()]
 
 
-def _cell(module: pl.LightningModule) -> Cell:
-    assert isinstance(module, Cell)
+def _training_module(module: pl.LightningModule) -> TrainingModule:
+    assert isinstance(module, TrainingModule)
     return module

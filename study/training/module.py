@@ -86,14 +86,14 @@ class Tally:
         return Errors(int(wrong), int(seen), loss / seen if seen else float("nan"))
 
 
-class Cell(pl.LightningModule):
-    """Trains one cell of the study.
+class TrainingModule(pl.LightningModule):
+    """The network of one cell with its training loop, its evaluation and its checkpoint.
 
     Attributes:
         path: How steps are taken, ``plain`` or ``graph``.
         checkpoint_every: Blocks between which activations are kept; 0 keeps all.
         step: Updates done so far.
-        stop_asked: Whether to end after the step that runs.
+        stop_requested: Whether to end after the step that runs.
         warm_until: The step at which the conditional warm-up ended, None while it lasts (Sec. 4.2).
         drops: The steps from which the rate is a tenth each, as far as they are known.
         metrics: What the last evaluation found, under the names of the record and of W&B.
@@ -109,7 +109,7 @@ class Cell(pl.LightningModule):
         self.path, self.checkpoint_every = path, checkpoint_every
         self.at_once = AT_ONCE
         self.step = 0
-        self.stop_asked = False
+        self.stop_requested = False
         self.warm_until: int | None = None if self.recipe.warmup_error is not None else 0
         self.drops = self.recipe.drops
         self._errors: list[float] = []  # running training errors since the last drop, in percent
@@ -169,7 +169,7 @@ class Cell(pl.LightningModule):
             for step in coming:
                 self.steps.take(step)
                 self.step = step + 1
-                if self.stop_asked:
+                if self.stop_requested:
                     break
         for counter in counters:
             counter.fill_(self.step)

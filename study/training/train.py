@@ -24,7 +24,7 @@ from study.recording.record import Record, Row, describe
 from study.recording.wandb import mirror as tracking
 from study.spec import Spec
 from study.training.callbacks import Clock, Interrupted, callbacks
-from study.training.module import Cell
+from study.training.module import TrainingModule
 from study.weights.digest import weights_sha256
 
 
@@ -40,13 +40,13 @@ def train(spec: Spec, machine: Machine) -> int:
     check_devices(machine.devices_here)
     path = step_path(machine, spec.dataset)
     settle(machine.precision)
-    cell = Cell(spec, load(spec, machine.data), path, machine.checkpoint_every)
+    module = TrainingModule(spec, load(spec, machine.data), path, machine.checkpoint_every)
     if is_first_rank():
-        record.open(provenance(spec, machine, cell.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
+        record.open(provenance(spec, machine, module.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
     try:
         if is_first_rank():  # another may be here before the folder is
-            check_disk(record.folder, cell.parameter_count)
-        return _fit(cell, record, machine)
+            check_disk(record.folder, module.parameter_count)
+        return _fit(module, record, machine)
     finally:
         record.close()
 
@@ -62,22 +62,22 @@ def load(spec: Spec, root: Path) -> DataSet:
     return data.load(spec.dataset, root)
 
 
-def _fit(cell: Cell, record: Record, machine: Machine) -> int:
+def _fit(module: TrainingModule, record: Record, machine: Machine) -> int:
     """Run the trainer to the end of the recipe or to a signal."""
     mirror = tracking.mirror(record, machine.wandb) if is_first_rank() else None
     trainer = build_trainer(record, machine, mirror)
     try:
-        trainer.fit(cell, ckpt_path=record.checkpoint if record.checkpoint.exists() else None, weights_only=True)
+        trainer.fit(module, ckpt_path=record.checkpoint if record.checkpoint.exists() else None, weights_only=True)
     except Interrupted as stop:
         if trainer.is_global_zero:
-            print(f"{cell.spec.name}: {stop}; the same command goes on from step {cell.step}", file=sys.stderr)
+            print(f"{module.spec.name}: {stop}; the same command goes on from step {module.step}", file=sys.stderr)
         if mirror:
             mirror.preempt(stop.status)
         return stop.status
     if trainer.is_global_zero:
-        summary = summarise(cell, record, trainer)
-        record.finish(summary, figures(cell))
-        print(f"{cell.spec.name}: {describe(summary)}")
+        summary = summarise(module, record, trainer)
+        record.finish(summary, figures(module))
+        print(f"{module.spec.name}: {describe(summary)}")
         if mirror:
             mirror.finish()
     return 0
@@ -110,32 +110,32 @@ def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl
     )
 
 
-def summarise(cell: Cell, record: Record, trainer: pl.Trainer) -> Row:
+def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer) -> Row:
     """The last evaluation, what it cost and what it left."""
     clock = next(callback for callback in trainer.callbacks if isinstance(callback, Clock))  # type: ignore[attr-defined]
     last = record.history()[-1]
     return {
         **last,
-        "warm_until": cell.warm_until,
+        "warm_until": module.warm_until,
         "hours": sum(clock.seconds.values()) / 3600,
         "train_hours": clock.seconds["train"] / 3600,
         "images_per_second": last["samples"] / clock.seconds["train"],
         "peak_memory_mb": peak_memory_mb(),
-        "parameters": cell.parameter_count,
-        "weights_sha256": weights_sha256(cell.net),
+        "parameters": module.parameter_count,
+        "weights_sha256": weights_sha256(module.net),
         "ended": now(),
     }
 
 
-def figures(cell: Cell) -> dict[str, Row]:
+def figures(module: TrainingModule) -> dict[str, Row]:
     """Fig. 7's measurement, on the first two evaluation batches (1,000 of CIFAR-10), and the confusion matrix."""
-    count = min(cell.dataset.test_size, 2 * cell.dataset.evaluation_batch)
-    images = cell.images.test_batch(0, count)[0]
-    stds = layer_responses(cell.net.eval(), images)
+    count = min(module.dataset.test_size, 2 * module.dataset.evaluation_batch)
+    images = module.images.test_batch(0, count)[0]
+    stds = layer_responses(module.net.eval(), images)
     measured = {"images": len(images), "split": "test", "mode": "eval"}
     return {
         "responses": measured | {"layers": list(stds), "std": list(stds.values())},
-        "confusion": {"classes": list(cell.dataset.classes), "counts": cell.confusion.tolist()},
+        "confusion": {"classes": list(module.dataset.classes), "counts": module.confusion.tolist()},
     }
 
 

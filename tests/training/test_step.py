@@ -21,7 +21,7 @@ from study.data.images import Images, load
 from study.machine.options import Machine
 from study.recipes import RECIPES, learning_rate
 from study.recording.record import Record
-from study.training.module import Cell, Tally
+from study.training.module import Tally, TrainingModule
 from study.training.step import AT_ONCE, PlainSteps, ResidentSteps, Steps, in_segments, ranges, update
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256
@@ -37,16 +37,16 @@ def test_ranges_are_every_step_once_cut_at_the_same_places(first: int) -> None:
     assert all(start == first or start % 50 == 0 for start, _ in pairs)
 
 
-def fit(tmp_path: Path, at_once: int, **changes: float) -> Cell:
+def fit(tmp_path: Path, at_once: int, **changes: float) -> TrainingModule:
     """Train a cell in bf16 under Lightning, so many steps at once."""
-    cell = Cell(SPEC, load("digits", Path()))
-    cell.at_once, cell.recipe = at_once, replace(cell.recipe, steps=120, evaluations=2, **changes)  # type: ignore[arg-type]
+    module = TrainingModule(SPEC, load("digits", Path()))
+    module.at_once, module.recipe = at_once, replace(module.recipe, steps=120, evaluations=2, **changes)  # type: ignore[arg-type]
     if "warmup_error" in changes:
-        cell.warm_until = None
+        module.warm_until = None
     record = Record(tmp_path / str(at_once), SPEC)
     record.open({"recipe": {}, "data_fingerprint": ""})
-    build_trainer(record, Machine(precision="bf16"), None).fit(cell)
-    return cell
+    build_trainer(record, Machine(precision="bf16"), None).fit(module)
+    return module
 
 
 def test_fifty_steps_at_once_are_fifty_steps(tmp_path: Path) -> None:
@@ -147,13 +147,13 @@ def test_segments_keep_less() -> None:
 
 
 def test_a_cell_trained_in_segments_is_the_cell(tmp_path: Path) -> None:
-    cells = [Cell(SPEC, load("digits", Path()), checkpoint_every=every) for every in (0, 2)]
-    for i, cell in enumerate(cells):
-        cell.recipe = replace(cell.recipe, steps=20, evaluations=1)
+    modules = [TrainingModule(SPEC, load("digits", Path()), checkpoint_every=every) for every in (0, 2)]
+    for i, module in enumerate(modules):
+        module.recipe = replace(module.recipe, steps=20, evaluations=1)
         record = Record(tmp_path / str(i), SPEC)
         record.open({"recipe": {}, "data_fingerprint": ""})
-        build_trainer(record, Machine(), None).fit(cell)
-    assert weights_sha256(cells[0].net) == weights_sha256(cells[1].net)
+        build_trainer(record, Machine(), None).fit(module)
+    assert weights_sha256(modules[0].net) == weights_sha256(modules[1].net)
 
 
 @pytest.mark.gpu

@@ -21,7 +21,7 @@ from study.probes.responses import layer_responses
 from study.recipes import learning_rate, recipe_for
 from study.recording.record import Record
 from study.spec import Spec
-from study.training.module import Cell, Tally
+from study.training.module import Tally, TrainingModule
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256
 from tests.support import CELL, SPEC, Start, run, train
@@ -131,35 +131,37 @@ def test_cifar10_is_trained_on_and_tested_whole(cifar10: Path, tmp_path: Path) -
     assert summary["test/top1_error"] < 70, "200 steps already beat chance clearly"
 
 
-def fit(cell: Cell, runs: Path) -> Record:
+def fit(module: TrainingModule, runs: Path) -> Record:
     """Train a module that a test has altered, by the real Trainer."""
-    record = Record(runs, cell.spec)
+    record = Record(runs, module.spec)
     record.open({"recipe": {}, "data_fingerprint": ""})
-    build_trainer(record, Machine(precision="bf16"), None).fit(cell)
+    build_trainer(record, Machine(precision="bf16"), None).fit(module)
     return record
 
 
 def test_a_warm_up_ends_on_the_running_error_and_is_resumed(cifar10: Path, tmp_path: Path) -> None:
     """110 layers' rule on a net of 8, small enough to run here."""
-    cell = Cell(Spec("cifar10", 8, "A", "smoke"), load("cifar10", cifar10))
-    cell.recipe, cell.warm_until = replace(cell.recipe, warmup_error=80.0, evaluations=1), None
-    record = fit(cell, tmp_path)
-    assert cell.warm_until is not None and 50 <= cell.warm_until < 200 and cell.warm_until % 50 == 0
-    other = Cell(cell.spec, cell.dataset)
+    module = TrainingModule(Spec("cifar10", 8, "A", "smoke"), load("cifar10", cifar10))
+    module.recipe, module.warm_until = replace(module.recipe, warmup_error=80.0, evaluations=1), None
+    record = fit(module, tmp_path)
+    assert module.warm_until is not None and 50 <= module.warm_until < 200 and module.warm_until % 50 == 0
+    other = TrainingModule(module.spec, module.dataset)
     other.on_load_checkpoint(torch.load(record.checkpoint, weights_only=True))
-    assert (other.step, other.warm_until) == (200, cell.warm_until)
+    assert (other.step, other.warm_until) == (200, module.warm_until)
 
 
 @pytest.mark.slow
 def test_1202_layers_take_three_steps_on_the_official_images(cifar10: Path, tmp_path: Path) -> None:
     arrays = load("cifar10", cifar10)
     few = replace(arrays, test_images=arrays.test_images[:100], test_labels=arrays.test_labels[:100])
-    cell = Cell(Spec("cifar10", 1202, "A"), few)
-    before = weights_sha256(cell.net)
-    cell.recipe = replace(cell.recipe, batch=16, steps=3, drops=(), evaluations=1)  # README has the time of 128 images
-    (row,) = fit(cell, tmp_path).history()
+    module = TrainingModule(Spec("cifar10", 1202, "A"), few)
+    before = weights_sha256(module.net)
+    module.recipe = replace(
+        module.recipe, batch=16, steps=3, drops=(), evaluations=1
+    )  # README has the time of 128 images
+    (row,) = fit(module, tmp_path).history()
     assert (row["step"], row["train/seen"], row["test/seen"], row["lr"]) == (3, 3 * 16, 100, 0.01)
-    assert np.isfinite(row["train/loss"]) and weights_sha256(cell.net) != before
+    assert np.isfinite(row["train/loss"]) and weights_sha256(module.net) != before
 
 
 def test_errors_are_counted_as_by_hand() -> None:
