@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.commands.flags import Parser, entry, spell
+from study.commands.flags import Parser, entry
 
 
 def parser() -> Parser:
@@ -33,7 +33,7 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
-    options = parser().parse_args(spell(arguments))
+    options = parser().read(arguments)
     return {"gather": _gather, "build": _build, "publish": _publish}[options.verb](options)
 
 

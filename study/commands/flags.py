@@ -5,98 +5,47 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
-from study.spec import DATASETS, SHORTCUTS, InputError, check_choice
+from study.spec import InputError, check_choice
 
 MACHINE_OPTIONS = ("devices", "precision", "step", "checkpoint_every", "runs", "data", "wandb")
 PRECISIONS = ("32", "bf16")
 STEPS = ("auto", "plain", "graph")
-SWITCHES = (  # no value
-    *("--status", "--dry-run", "--estimate", "--check", "--help"),
-    *("--subset", "--recalibrate", "--pipeline", "--memory"),
-)
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other wrong input is answered."""
+    """A parser that reads W&B's spelling too, and reports an error in one line, as all invalid input is reported."""
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse the arguments of a command line, spelt by a person or by W&B's macros.
+
+        Raises:
+            InputError: The arguments are invalid.
+        """
+        return self.parse_args(spell(arguments, switches(self)))
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage."""
+        """Raise InputError instead of printing the usage."""
         raise InputError(f"{message}; see: python -m {self.prog} --help")
 
 
-def parser() -> Parser:
-    """All verbs and flags; what depth and data set derive is no flag (rule 2)."""
-    top = Parser(prog="study", description="A tracked reproduction study of deep residual learning.")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-
-    train = verbs.add_parser("train", help="train one cell; go on with it if it was interrupted")
-    train.add_argument("--dataset", required=True, help=" | ".join(DATASETS))
-    train.add_argument("--depth", required=True, type=int, help="6n+2, or 18, 34, 50, 101, 152 for imagenet")
-    train.add_argument("--shortcut", required=True, help=" | ".join(SHORTCUTS) + " (none is a plain net)")
-    train.add_argument("--recipe", default="paper", help="paper, or a variant (default: %(default)s)")
-    train.add_argument("--seed", default=0, type=int, help="(default: %(default)s)")
-    add_machine_options(train)
-
-    sweep = verbs.add_parser("sweep", help="run the cells of a W&B grid file here, without W&B")
-    sweep.add_argument("file", type=Path, help="sweeps/*.yaml")
-    sweep.add_argument("--jobs", type=int, default=1, help="cells at a time (default: %(default)s)")
-    sweep.add_argument("--status", action="store_true", help="only show how far each cell is")
-    sweep.add_argument("--dry-run", action="store_true", help="only show the commands")
-    sweep.add_argument("--estimate", action="store_true", help="only measure a few steps, and show hours and memory")
-    add_machine_options(sweep)
-
-    launch = verbs.add_parser("launch", help="create the W&B sweep of a grid file and start its agents here")
-    launch.add_argument("file", type=Path, help="sweeps/*.yaml")
-    launch.add_argument("--gpus", required=True, help="0,1,2,3 or cpu, which is two agents")
-    launch.add_argument("--gpus-per-run", type=int, default=1, help="(default: %(default)s)")
-    add_place_options(launch)
-
-    test = verbs.add_parser("test", help="test finished ImageNet runs by a protocol of the paper")
-    test.add_argument("subjects", nargs="+", type=Path, help="run folders, or files of torchvision's weights")
-    test.add_argument("--protocol", default="10crop", help="1crop | 10crop | dense | ensemble (default: %(default)s)")
-    test.add_argument("--recalibrate", action="store_true", help="with batch-norm statistics averaged anew")
-    add_data_option(test)
-
-    probe = verbs.add_parser("probe", help="what a trained net's layers do, and whether a deeper one could copy it")
-    probe.add_argument("folder", type=Path, help="a run folder on digits or CIFAR-10")
-    add_data_option(probe)
-    _add_machine_verbs(verbs)
-    return top
+Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # quoted: argparse's class takes no parameter at runtime
 
 
-def _add_machine_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
-    """The verbs that make a machine ready and measure it."""
-    prepare = verbs.add_parser("prepare", help="fetch or check a data set")
-    prepare.add_argument("dataset", help="cifar10 | imagenet")
-    prepare.add_argument("--source", type=Path, help="an archive or folder to take instead of downloading")
-    prepare.add_argument("--subset", action="store_true", help="declare that this is not the whole ImageNet")
-    add_data_option(prepare)
-
-    doctor = verbs.add_parser("doctor", help="what this machine can run, what is missing, what to do")
-    add_runs_option(doctor)
-    add_data_option(doctor)
-
-    _add_bench(verbs.add_parser("bench", help="measure how fast a cell trains here, as JSON lines on standard output"))
-
-
-def _add_bench(bench: argparse.ArgumentParser) -> None:
-    """A cell, what it is compared with, and for how long."""
-    bench.add_argument("--dataset", default="cifar10", help="(default: %(default)s)")
-    bench.add_argument("--depth", default=20, type=int, help="(default: %(default)s)")
-    bench.add_argument("--shortcut", default="A", help="(default: %(default)s)")
-    bench.add_argument("--arms", default="ours,plain,bare,loader", help="(default: %(default)s)")
-    bench.add_argument("--rounds", default=15, type=int, help="turns of each arm (default: %(default)s)")
-    bench.add_argument("--steps", default=5, type=int, help="steps in a turn (default: %(default)s)")
-    bench.add_argument("--memory", action="store_true", help="only what one step keeps in memory")
-    bench.add_argument("--jobs", help="only the speed of so many runs at a time, as in 1,2,4")
-    bench.add_argument("--pipeline", action="store_true", help="only ImageNet's images/s of one core")
-    add_step_options(bench)
-    add_data_option(bench)
+def switches(parser: argparse.ArgumentParser) -> frozenset[str]:
+    """The flags of a parser and its verbs that take no value, as ``--dry-run``."""
+    found: set[str] = set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                found |= switches(verb)
+        elif action.nargs == 0:
+            found |= set(action.option_strings)
+    return frozenset(found)
 
 
 def add_machine_options(verb: argparse.ArgumentParser) -> None:
@@ -141,10 +90,19 @@ def add_data_option(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--data", type=Path, default=data, help="(default: %(default)s)")
 
 
-def spell(arguments: Sequence[str]) -> list[str]:
-    """Read flags as W&B's macros write them: ``--shortcut=None`` is none, another ``None`` the default.
+def written(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Those options as the flags of another command: ``["--precision=32"]`` for ``("precision",)``."""
+    return [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in names]
 
-    ``--_wandb={...}``, which a requeued run is given, says nothing to us.
+
+def spell(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
+    """Rewrite flags that W&B's macros wrote: ``--shortcut=None`` is none, another ``None`` is the default.
+
+    ``--_wandb={...}``, which W&B adds to a requeued run, is dropped.
+
+    Args:
+        arguments: The words of a command line.
+        switches: The flags that take no value; W&B writes ``--flag=True``.
     """
     spelt: list[str] = []
     words = iter(arguments)
@@ -154,19 +112,19 @@ def spell(arguments: Sequence[str]) -> list[str]:
             if not equals:
                 next(words, None)
             continue
-        if flag.startswith("--") and not equals and flag not in SWITCHES:
+        if flag.startswith("--") and not equals and flag not in switches:
             value = next(words, "")
         if flag.startswith("--") and value:
-            spelt += _spell_flag(flag, value)
+            spelt += _spell_flag(flag, value, switches)
         else:
             spelt.append(word)
     return spelt
 
 
-def _spell_flag(flag: str, value: str) -> list[str]:
+def _spell_flag(flag: str, value: str, switches: Collection[str]) -> list[str]:
     if value == "None":
         return ["--shortcut=none"] if flag == "--shortcut" else []
-    if flag in SWITCHES:
+    if flag in switches:
         return [flag] if value == "True" else []
     if flag == "--wandb" and value == "False":
         return ["--wandb=disabled"]

@@ -71,7 +71,7 @@ def test_an_estimate_is_made_once_for_each_network_and_leaves_no_record(tmp_path
     [
         (["--dataset=digits", "--depth=8"], "there are no PIL images of digits; give --arms=ours,plain,bare"),
         (["--rounds=0"], "--rounds and --steps must be at least 1"),
-        (["--jobs=two"], "--jobs='two' is no list of numbers, as in 1,2,4"),
+        (["--jobs=two"], "--jobs='two' is not a list of numbers; write it as in --jobs=1,2,4"),
     ],
 )
 def test_a_bench_that_cannot_be(arguments: list[str], says: str) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from study.commands.flags import parser, spell
+from study.commands.cli import parser
+from study.commands.flags import switches
 from tests.support import ROOT, command, run
 
 CELL = ["--dataset=digits", "--depth=8", "--shortcut=A"]
@@ -105,7 +106,7 @@ def test_reports_say_what_is_missing(tmp_path: Path) -> None:
     ],
 )
 def test_flags_are_read_however_wandb_spells_them(spelling: list[str]) -> None:
-    options = parser().parse_args(spell(["train", *spelling]))
+    options = parser().read(["train", *spelling])
     assert (options.dataset, options.depth, options.shortcut, options.recipe, options.seed, options.devices) == (
         "cifar10", 20, "none", "paper", 3, 1,
     )  # fmt: skip
@@ -113,8 +114,19 @@ def test_flags_are_read_however_wandb_spells_them(spelling: list[str]) -> None:
 
 def test_booleans_are_read_as_wandb_spells_them() -> None:
     for word, want in (("True", True), ("False", False)):
-        assert parser().parse_args(spell(["sweep", "f.yaml", f"--status={word}"])).status is want
-    assert parser().parse_args(spell(["sweep", "f.yaml", "--dry-run", "--jobs=2"])).dry_run
+        assert parser().read(["sweep", "f.yaml", f"--status={word}"]).status is want
+    assert parser().read(["sweep", "f.yaml", "--dry-run", "--jobs=2"]).dry_run
+
+
+def test_no_flag_takes_a_value_in_one_verb_and_none_in_another() -> None:
+    """`spell` reads a command line before the verb is known, so it needs one answer for each flag."""
+    verbs = next(a for a in parser()._actions if a.dest == "verb").choices
+    assert isinstance(verbs, dict)
+    actions = [action for verb in verbs.values() for action in verb._actions]
+    with_value = {flag for action in actions if action.nargs != 0 for flag in action.option_strings}
+    without = switches(parser())
+    assert {"--status", "--dry-run", "--estimate", "--recalibrate", "--subset", "--memory", "--help"} <= without
+    assert not with_value & without
 
 
 def test_the_flags_are_frozen() -> None:
@@ -130,5 +142,5 @@ def test_the_flags_are_frozen() -> None:
 def test_environment_variables_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDY_DATA", "/d")
     monkeypatch.setenv("STUDY_RUNS", "/r")
-    options = parser().parse_args(["train", *CELL])
+    options = parser().read(["train", *CELL])
     assert (options.data, options.runs) == (Path("/d"), Path("/r"))

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reports.paper import numbers as paper
-from study.commands.flags import parser, spell
+from study.commands.cli import parser
 from study.recording.record import Record
 from study.spec import InputError, Spec
 from study.sweeps import local as sweep
@@ -45,7 +45,7 @@ def test_every_sweep_file_is_sound(path: Path) -> None:
     assert file["method"] == "grid" and file["run_cap"] == len(cells)
     assert file["metric"] == {"name": "test/top1_error", "goal": "minimize"}
     for spec in cells:
-        options = parser().parse_args(spell(["train", *(f"--{k}={v}" for k, v in spec.factors.items())]))
+        options = parser().read(["train", *(f"--{k}={v}" for k, v in spec.factors.items())])
         assert Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed) == spec
 
 

@@ -1,0 +1,64 @@
+"""``study bench``: measure how fast a cell trains on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from study.commands.flags import Verbs, add_data_option, add_step_options, written
+from study.spec import InputError, Spec
+
+FACTORS = ("dataset", "depth", "shortcut", "rounds", "steps")
+MACHINE = ("precision", "step", "checkpoint_every", "data")
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb: a cell, the ways to train it, and how long each is measured."""
+    parser = verbs.add_parser("bench", help="measure how fast a cell trains here; JSON lines on standard output")
+    parser.add_argument("--dataset", default="cifar10", help="(default: %(default)s)")
+    parser.add_argument("--depth", default=20, type=int, help="(default: %(default)s)")
+    parser.add_argument("--shortcut", default="A", help="(default: %(default)s)")
+    parser.add_argument(
+        "--arms", default="ours,plain,bare,loader", help="ways to train, also: compiled (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", default=15, type=int, help="turns of each arm (default: %(default)s)")
+    parser.add_argument("--steps", default=5, type=int, help="steps in a turn (default: %(default)s)")
+    parser.add_argument("--memory", action="store_true", help="only measure the memory that one step takes")
+    parser.add_argument("--jobs", help="only measure the speed of several runs at the same time, as in 1,2,4")
+    parser.add_argument("--pipeline", action="store_true", help="only measure the ImageNet images/s of one core")
+    add_step_options(parser)
+    add_data_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and print what the options ask for."""
+    if options.pipeline != (options.dataset == "imagenet"):
+        raise InputError("of ImageNet only the pipeline is measured, and of no other: --dataset=imagenet --pipeline")
+    if options.pipeline:
+        from study.bench.imagenet_input import bench
+
+        return bench(options.data)
+    if options.rounds < 1 or options.steps < 1:
+        raise InputError("--rounds and --steps must be at least 1")
+    return _bench_training(options)
+
+
+def _bench_training(options: argparse.Namespace) -> int:
+    spec = Spec(options.dataset, options.depth, options.shortcut)
+    from study.bench import run
+    from study.machine.options import Machine
+
+    if options.jobs:
+        return run.bench_jobs(written(options, FACTORS + MACHINE), _counts(options.jobs))
+    machine = Machine(**{name: getattr(options, name) for name in MACHINE})
+    if options.memory:
+        return run.bench_memory(spec, machine)
+    return run.bench(spec, machine, options.arms.split(","), options.rounds, options.steps)
+
+
+def _counts(jobs: str) -> list[int]:
+    """``1,2,4`` -> [1, 2, 4]."""
+    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", jobs):
+        raise InputError(f"--jobs={jobs!r} is not a list of numbers; write it as in --jobs=1,2,4")
+    return [int(count) for count in jobs.split(",")]

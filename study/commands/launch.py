@@ -1,0 +1,36 @@
+"""``study launch``: create the W&B sweep of a sweep file and start its agents on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from study.commands.flags import Verbs, add_place_options
+from study.recipes import per_device_batch, recipe_for
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb: a sweep file, the GPUs of the agents, and the machine options that all of them share."""
+    parser = verbs.add_parser("launch", help="create the W&B sweep of a file and start its agents here")
+    parser.add_argument("file", type=Path, help="sweeps/*.yaml")
+    parser.add_argument("--gpus", required=True, help="0,1,2,3 or cpu, which starts two agents")
+    parser.add_argument("--gpus-per-run", type=int, default=1, help="(default: %(default)s)")
+    add_place_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Create the sweep, start one agent per slice of the GPUs, and wait for them."""
+    from study.sweeps import agents, local
+
+    cells = local.cells(options.file)
+    for cell in cells:
+        per_device_batch(recipe_for(cell), options.gpus_per_run)
+    fleet = agents.slices(options.gpus, options.gpus_per_run)
+    machine = {
+        "STUDY_PRECISION": options.precision,
+        "STUDY_STEP": options.step,
+        "STUDY_CHECKPOINT_EVERY": str(options.checkpoint_every),
+        "STUDY_DATA": str(options.data.absolute()),
+    }
+    return agents.launch(options.file, cells, fleet, options.runs, machine)

@@ -1,0 +1,37 @@
+"""``study prepare``: fetch a data set, or check the one that is here."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from study.commands.flags import Verbs, add_data_option
+from study.spec import DATASETS, check_choice
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb: the data set and where it comes from."""
+    parser = verbs.add_parser("prepare", help="fetch or check a data set")
+    parser.add_argument("dataset", help="cifar10 | imagenet")
+    parser.add_argument("--source", type=Path, help="an archive or folder to read instead of downloading")
+    parser.add_argument("--subset", action="store_true", help="declare that this is not the whole ImageNet")
+    add_data_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prepare the data set and say where it is."""
+    check_choice("dataset", options.dataset, DATASETS)
+    if options.dataset == "digits":
+        print("digits come with scikit-learn; there is nothing to prepare")
+        return 0
+    if options.dataset == "imagenet":
+        from study.data.imagenet.prepare import prepare
+
+        print(prepare(options.data, options.source, options.subset))
+        return 0
+    from study.data.images import prepare_cifar10
+
+    prepare_cifar10(options.data, options.source)
+    print(f"CIFAR-10 lies complete under {options.data}")
+    return 0

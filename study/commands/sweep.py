@@ -1,0 +1,35 @@
+"""``study sweep``: run the cells of a sweep file on this machine, without W&B."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from study.commands.flags import MACHINE_OPTIONS, Verbs, add_machine_options, written
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb: a sweep file, what to do with its cells, and where they run."""
+    parser = verbs.add_parser("sweep", help="run the cells of a W&B sweep file here, without W&B")
+    parser.add_argument("file", type=Path, help="sweeps/*.yaml")
+    parser.add_argument("--jobs", type=int, default=1, help="cells that run at the same time (default: %(default)s)")
+    parser.add_argument("--status", action="store_true", help="only show the progress of each cell")
+    parser.add_argument("--dry-run", action="store_true", help="only show the commands")
+    parser.add_argument("--estimate", action="store_true", help="only measure a few steps; show hours and memory")
+    add_machine_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train every cell of the file, or show what the options ask for instead."""
+    from study.sweeps import local
+
+    cells = local.cells(options.file)
+    machine = written(options, MACHINE_OPTIONS)
+    if options.estimate:
+        return local.show_estimate(cells, written(options, ("precision", "step", "checkpoint_every", "data")))
+    if options.status:
+        return local.show_status(cells, options.runs)
+    if options.dry_run:
+        return local.show_commands(cells, machine)
+    return local.run(cells, options.runs, machine, options.jobs)

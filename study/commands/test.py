@@ -1,0 +1,27 @@
+"""``study test``: test finished ImageNet runs by a protocol of the paper."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from study.commands.flags import Verbs, add_data_option
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb: what is tested, and by which protocol."""
+    parser = verbs.add_parser("test", help="test finished ImageNet runs by a protocol of the paper")
+    parser.add_argument("subjects", nargs="+", type=Path, help="run folders, or files of torchvision's weights")
+    parser.add_argument("--protocol", default="10crop", help="1crop | 10crop | dense | ensemble (default: %(default)s)")
+    parser.add_argument(
+        "--recalibrate", action="store_true", help="recompute the batch-norm statistics on training images first"
+    )
+    add_data_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Test the subjects and print their errors."""
+    from study.protocols.evaluate import evaluate
+
+    return evaluate(options.subjects, options.protocol, options.data, options.recalibrate)

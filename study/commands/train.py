@@ -1,0 +1,35 @@
+"""``study train``: train one cell."""
+
+from __future__ import annotations
+
+import argparse
+
+from study.commands.flags import MACHINE_OPTIONS, Verbs, add_machine_options
+from study.recipes import per_device_batch, recipe_for
+from study.recording.record import Record, describe
+from study.spec import DATASETS, SHORTCUTS, Spec
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb: the five factors of a cell, and where it runs."""
+    parser = verbs.add_parser("train", help="train one cell, or resume its training")
+    parser.add_argument("--dataset", required=True, help=" | ".join(DATASETS))
+    parser.add_argument("--depth", required=True, type=int, help="6n+2, or 18, 34, 50, 101, 152 for imagenet")
+    parser.add_argument("--shortcut", required=True, help=" | ".join(SHORTCUTS) + " (none is a plain network)")
+    parser.add_argument("--recipe", default="paper", help="paper, or a variant (default: %(default)s)")
+    parser.add_argument("--seed", default=0, type=int, help="(default: %(default)s)")
+    add_machine_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train the cell; return 0 at once if it is finished already."""
+    spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
+    per_device_batch(recipe_for(spec), options.devices)
+    if summary := Record(options.runs, spec).summary():  # before torch is imported, which takes seconds
+        print(f"{spec.name} is done already: {describe(summary)}")
+        return 0
+    from study.machine.options import Machine
+    from study.training.train import train
+
+    return train(spec, Machine(**{name: getattr(options, name) for name in MACHINE_OPTIONS}))
