@@ -59,6 +59,8 @@ PROBE_COLUMNS = {
         *("training_loss", "copy_training_loss"),
     ],
 }
+# The paper's curves have 64 points; its training errors are read as a mean over the last ten of them, and so are ours.
+PARTS, LAST_PARTS = 64, 10
 PACKED = ("history", "responses", *PROBE_COLUMNS)
 # Of the results, what is no measure. Measures are floats, also where JSON on its way through W&B made 0.0 a 0.
 COUNTS = [f"{split}/{count}" for split in ("train", "test") for count in ("wrong", "seen")]
@@ -85,20 +87,18 @@ class Snapshot:
     def results(self) -> pd.DataFrame:
         """The runs that count, with what tables and claims ask of them (errors in percent).
 
-        test_error: the last step's. train_error: the running one is noisy, so a mean over the last 10 of 64 parts of
-        the run, as the paper's curves are read. train_curve: its mean over the whole run. early_error: the test error's
-        mean before the first drop of the learning rate. response: the mean of all layers' (Fig. 7).
+        test_error: of the last step.
+        train_error: the running one is noisy, so a mean over the last `LAST_PARTS` of `PARTS` parts of the run.
+        train_curve: the running one's mean over the whole run.
+        early_error: the test error's mean before the first drop of the learning rate.
+        response: the mean over all layers (Fig. 7).
         """
         history, runs = self.history, self.counting
-        last = history.groupby("run")["step"].transform("max")
-        drops = history["run"].map(runs.set_index("run").apply(_first_drop, axis=1) if len(runs) else {})
         measures = {
-            "train_error": history[history["step"] > (last * 54 / 64).round()]
-            .groupby("run")["train/top1_error"]
-            .mean(),
-            "train_curve": history.groupby("run")["train/top1_error"].mean(),
-            "early_error": history[history["step"] <= drops].groupby("run")["test/top1_error"].mean(),
-            "response": self.responses.groupby("run")["std"].mean(),
+            "train_error": _mean(history[_is_in_last_parts(history)], "train/top1_error"),
+            "train_curve": _mean(history, "train/top1_error"),
+            "early_error": _mean(history[_is_before_first_drop(history, runs)], "test/top1_error"),
+            "response": _mean(self.responses, "std"),
         }
         columns = {name: runs["run"].map(values) for name, values in measures.items()}
         return runs.assign(test_error=runs["test/top1_error"], **columns)
@@ -169,9 +169,26 @@ def _run_row(name: str, run: Run, reason: str) -> dict[str, Any]:
     }
 
 
-def _first_drop(run: pd.Series[Any]) -> int:
+def _mean(rows: pd.DataFrame, column: str) -> pd.Series[float]:
+    """The column's mean over each run."""
+    return rows.groupby("run")[column].mean()
+
+
+def _is_in_last_parts(history: pd.DataFrame) -> pd.Series[bool]:
+    """Whether an evaluation belongs to the last `LAST_PARTS` of the `PARTS` parts of its run."""
+    steps = history.groupby("run")["step"].transform("max")
+    return history["step"] > (steps * (PARTS - LAST_PARTS) / PARTS).round()
+
+
+def _is_before_first_drop(history: pd.DataFrame, runs: pd.DataFrame) -> pd.Series[bool]:
+    """Whether an evaluation belongs to the first learning rate of its run."""
+    rows = runs[["run", "dataset", "recipe"]].itertuples(index=False, name=None)
+    return history["step"] <= history["run"].map({run: _first_drop(dataset, recipe) for run, dataset, recipe in rows})
+
+
+def _first_drop(dataset: str, name: str) -> int:
     """The step before which a run has its first learning rate."""
-    recipe = RECIPES[run["dataset"]][run["recipe"]]
+    recipe = RECIPES[dataset][name]
     return recipe.drops[0] if recipe.drops else recipe.steps
 
 

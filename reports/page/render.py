@@ -20,8 +20,12 @@ from reports.gathering.snapshot import Snapshot
 from reports.judging.claims import Claim, Comparison, Evidence, Finding, judge_all
 from reports.judging.kinds import CIFAR, IMAGENET
 from reports.paper import numbers as paper
-from reports.tables import exhibits
-from reports.tables.table import Table, duration, markdown, text, to_csv, to_tex
+from reports.tables import cifar, imagenet, sources
+from reports.tables.claims import claim_table
+from reports.tables.cost import cost_table
+from reports.tables.formats import duration
+from reports.tables.probes import deeper_table, gradient_table, of_comparison
+from reports.tables.table import Table, markdown, text, to_csv, to_tex
 from study.spec import InputError
 
 TITLE = "Deep residual learning, reproduced"
@@ -96,22 +100,22 @@ def _comparisons(snapshot: Snapshot) -> list[Comparison]:
 
 def _section(snapshot: Snapshot, e: Evidence) -> Section:
     findings = judge_all(e)
-    claims = [exhibits.claim_table(findings)] if findings else []
+    claims = [claim_table(findings)] if findings else []
     if e.comparison == CIFAR:
-        tables = [exhibits.error_table(e), *claims, exhibits.peer_table(e)]
+        tables = [cifar.table6(e), *claims, sources.peer_table(e)]
         drawings = [curves.fig1(snapshot.history, e), curves.fig6(snapshot.history, e)]
         heading = "CIFAR-10 (Sec. 4.2, Table 6, Figs. 1, 6, 7)"
     elif e.comparison == IMAGENET:
-        parts = (exhibits.table2(e), exhibits.table3(e), exhibits.table4(e), exhibits.table5())
-        tables = [exhibits.table1(), *parts, *claims, exhibits.peer_table(e)]
+        parts = (imagenet.table2(e), imagenet.table3(e), imagenet.table4(e), imagenet.table5())
+        tables = [imagenet.table1(), *parts, *claims, sources.peer_table(e)]
         drawings = [curves.fig4(snapshot.history, e)]
         heading = "ImageNet (Sec. 4.1, Tables 1 to 5, Fig. 4)"
     else:
-        tables, drawings = [exhibits.error_table(e), *claims], [curves.fig6(snapshot.history, e)]
+        tables, drawings = [cifar.error_table(e), *claims], [curves.fig6(snapshot.history, e)]
         heading = f"{'Scaled down' if e.is_scaled_down else 'Variant'}: {e.comparison.name}"
     if e.comparison != IMAGENET and (responses := curves.fig7(snapshot.responses, e)):
         drawings.append(responses)
-    if e.comparison in (CIFAR, IMAGENET) and (commands := exhibits.command_table(e)).rows:
+    if e.comparison in (CIFAR, IMAGENET) and (commands := sources.command_table(e)).rows:
         tables.append(commands)
     return Section(heading, _protocol(e), tables, drawings, findings, e.comparison)
 
@@ -128,8 +132,8 @@ def _left_open(snapshot: Snapshot) -> Iterator[Section]:
     """What the paper leaves open, for each comparison that has probed nets."""
     for comparison in _comparisons(snapshot):
         e = Evidence(snapshot.results, comparison)
-        if not probes.of_comparison(snapshot.deeper, e).empty:
-            tables = [probes.gradient_table(snapshot.signals, e), probes.deeper_table(snapshot.deeper, e)]
+        if not of_comparison(snapshot.deeper, e).empty:
+            tables = [gradient_table(snapshot.signals, e), deeper_table(snapshot.deeper, e)]
             drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e)]
             text = (
                 f"{probes.TEXT} These nets were trained by a scaled-down protocol." if e.is_scaled_down else probes.TEXT
@@ -157,21 +161,21 @@ def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
 
 
 def _filled(snapshot: Snapshot, comparison: Comparison) -> str:
-    waiting = len(exhibits.command_table(Evidence(snapshot.results, comparison)).rows)
+    waiting = len(sources.command_table(Evidence(snapshot.results, comparison)).rows)
     nets = len(paper.CIFAR10 if comparison == CIFAR else paper.IMAGENET)
     return f"{nets - waiting} of {nets}"
 
 
 def _cost(snapshot: Snapshot) -> Section:
     results = snapshot.results
-    return Section("Cost", tables=[exhibits.cost_table(results)], drawings=[curves.hours(results)])
+    return Section("Cost", tables=[cost_table(results)], drawings=[curves.hours(results)])
 
 
 def _sources(snapshot: Snapshot) -> Section:
-    tables = [exhibits.run_table(snapshot.counting)]
+    tables = [sources.run_table(snapshot.counting)]
     if not snapshot.excluded.empty:
-        tables.append(exhibits.excluded_table(snapshot.excluded))
-    tables += [exhibits.departure_table(), exhibits.not_attempted_table()]
+        tables.append(sources.excluded_table(snapshot.excluded))
+    tables += [sources.departure_table(), sources.not_attempted_table()]
     return Section("Where the numbers come from", tables=tables)
 
 
@@ -210,7 +214,7 @@ def _headline(snapshot: Snapshot, folder: Path) -> Iterator[str]:
     yield markdown(_unlinked(table))
     runs = CIFAR.of(snapshot.results)
     if comparison != CIFAR and not runs.empty:
-        table = exhibits.own_rows(exhibits.error_table(Evidence(snapshot.results, CIFAR)))
+        table = cifar.own_rows(cifar.table6(Evidence(snapshot.results, CIFAR)))
         yield f"*By the paper's own protocol, so far. {_seeds(runs)}*"
         yield markdown(_unlinked(table))
     yield table.caption.strip()

@@ -8,23 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import pandas as pd
 from tabulate import tabulate
-
-from reports.judging.stats import mean_std
-
-NONE = "–"
 
 
 class Link(NamedTuple):
-    """Text that leads somewhere: to a run's row in the page, or to a run in W&B."""
+    """Text with a link to a run's row in the page, or to a run in W&B."""
 
     text: str
     href: str
 
 
 class Target(NamedTuple):
-    """Text that links lead to."""
+    """Text that other cells link to by its anchor."""
 
     text: str
     anchor: str
@@ -36,14 +31,25 @@ TableCell = str | Link | Target
 
 @dataclass(frozen=True)
 class Table:
-    """Headings, rows, a title and what must be known to read it; `name` is its file's, where it has one."""
+    """One table of the report.
+
+    Attributes:
+        caption: What a reader must know to read it.
+        right: The columns of numbers, by index; they are aligned to the right.
+        name: The name of its files, empty for a table that stands in the page only.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[TableCell, ...]]
     caption: str = ""
-    right: frozenset[int] = field(default_factory=frozenset)  # columns of numbers
+    right: frozenset[int] = field(default_factory=frozenset)
     name: str = ""
+
+
+def numbers(columns: Sequence[str], *words: int) -> frozenset[int]:
+    """The columns of numbers: all but the first and those named."""
+    return frozenset(range(1, len(columns))) - set(words)
 
 
 def text(cell: TableCell) -> str:
@@ -52,7 +58,7 @@ def text(cell: TableCell) -> str:
 
 
 def markdown(table: Table) -> str:
-    """For a code host; what a name holds cannot break out of its cell."""
+    """The table as GitHub's Markdown; no text in a cell can break out of it."""
     rows = [[_markdown_cell(cell) for cell in row] for row in table.rows]
     sides = ["right" if i in table.right else "left" for i in range(len(table.columns))]
     return tabulate(rows, table.columns, tablefmt="github", colalign=sides if rows else None, disable_numparse=True)
@@ -69,7 +75,7 @@ def _markdown_cell(cell: TableCell) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """For a spreadsheet."""
+    """The table as CSV, for a spreadsheet."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerows([table.columns, *([text(cell) for cell in row] for row in table.rows)])
@@ -77,7 +83,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_tex(table: Table) -> str:
-    """For a paper: a booktabs tabular."""
+    """The table as a booktabs tabular, for a paper."""
     sides = "".join("r" if i in table.right else "l" for i in range(len(table.columns)))
     lines = [_tex_row(table.columns), r"\midrule", *(_tex_row([text(cell) for cell in row]) for row in table.rows)]
     body = "\n".join(["\\toprule", *lines, "\\bottomrule"])
@@ -88,38 +94,15 @@ def _tex_row(cells: Sequence[str]) -> str:
     return " & ".join(_tex(cell) for cell in cells) + r" \\"
 
 
-TEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"±": r"$\pm$", "–": "--", "×": r"$\times$"},
+TEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "×": r"$\times$",
 }
 
 
 def _tex(plain: str) -> str:
     return "".join(TEX.get(character, character) for character in plain)
-
-
-def spread(values: pd.Series[float]) -> str:
-    """``8.71 ± 0.12 (n = 5)``, ``8.71 (n = 1)`` or a dash."""
-    values = values.dropna()
-    if values.empty:
-        return NONE
-    mean, std = mean_std(list(values))
-    return f"{mean:.2f} (n = 1)" if len(values) == 1 else f"{mean:.2f} ± {std:.2f} (n = {len(values)})"
-
-
-def duration(hours: float) -> str:
-    """``21 s``, ``12.3 min`` or ``4.5 h``."""
-    if hours < 1 / 60:
-        return f"{3600 * hours:.0f} s"
-    return f"{60 * hours:.1f} min" if hours < 1 else f"{hours:.1f} h"
-
-
-def anchor(run: str) -> str:
-    """A run's place in the page; names from elsewhere cannot break out of the attribute."""
-    return "run-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in run)
-
-
-def linked(shown: str, runs: pd.DataFrame) -> TableCell:
-    """A number that leads to the runs it rests on."""
-    return shown if runs.empty or shown == NONE else Link(shown, f"#{anchor(str(runs['run'].iloc[0]))}")

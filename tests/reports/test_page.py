@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 
-from reports.figures import curves
 from reports.gathering import snapshot
 from reports.judging.claims import CLAIMS, Evidence
 from reports.judging.kinds import CIFAR, IMAGENET
 from reports.page import render
-from reports.tables import exhibits
-from reports.tables.table import markdown, text, to_csv, to_tex
+from reports.tables import cifar, imagenet, sources
+from reports.tables.table import Table, markdown, text, to_csv, to_tex
 from tests.support import RESULTS, ROOT, run
 
 SNAPSHOT = ROOT / "tests" / "fixtures" / "snapshot"
@@ -101,12 +101,12 @@ def results() -> pd.DataFrame:
     return snapshot.read(SNAPSHOT).results
 
 
-def rows(table: exhibits.Table) -> dict[str, list[str]]:
+def rows(table: Table) -> dict[str, list[str]]:
     return {text(row[0]): [text(cell) for cell in row[1:]] for row in table.rows}
 
 
 def test_table_6_is_the_papers_with_ours_beside_it(results: pd.DataFrame) -> None:
-    six = exhibits.error_table(Evidence(results, CIFAR))
+    six = cifar.table6(Evidence(results, CIFAR))
     found, runs = rows(six), CIFAR.of(results)
     twenty = runs[(runs["depth"] == 20) & (runs["shortcut"] == "A")]["test_error"]
     assert found["ResNet-20"][1:3] == [f"{twenty.mean():.2f} ± {twenty.std():.2f} (n = 5)", "8.75"]
@@ -120,23 +120,23 @@ def test_table_6_is_the_papers_with_ours_beside_it(results: pd.DataFrame) -> Non
 
 def test_a_cell_without_runs_is_empty_and_has_its_command(results: pd.DataFrame) -> None:
     e = Evidence(results[results["depth"] != 44], CIFAR)
-    assert rows(exhibits.error_table(e))["ResNet-44"][1:3] == ["–", "7.17"]
-    command = rows(exhibits.command_table(e))["ResNet-44"][0]
+    assert rows(cifar.table6(e))["ResNet-44"][1:3] == ["–", "7.17"]
+    command = rows(sources.command_table(e))["ResNet-44"][0]
     assert command == "python -m study train --dataset=cifar10 --depth=44 --shortcut=A --recipe=paper --seed=0"
 
 
 def test_imagenet_tables_keep_protocols_apart(results: pd.DataFrame) -> None:
     e = Evidence(results, IMAGENET)
     runs = e.net((152, "B"))
-    for table, protocol, theirs in ((exhibits.table3(e), "10crop", "21.43"), (exhibits.table4(e), "dense", "19.38")):
+    for table, protocol, theirs in ((imagenet.table3(e), "10crop", "21.43"), (imagenet.table4(e), "dense", "19.38")):
         ours = runs[f"{protocol}/top1_error"].astype(float)
         assert rows(table)["ResNet-152"][:2] == [f"{ours.mean():.2f} ± {ours.std():.2f} (n = 5)", theirs]
-    assert rows(exhibits.table2(e))["34 layers"][1::2] == ["28.54", "25.03"]
-    assert rows(exhibits.table1())["ResNet-50"] == ["25,557,032", "3.858", "3.8"]
+    assert rows(imagenet.table2(e))["34 layers"][1::2] == ["28.54", "25.03"]
+    assert rows(imagenet.table1())["ResNet-50"] == ["25,557,032", "3.858", "3.8"]
 
 
 def test_every_file_of_a_table_holds_the_same(built: Path, results: pd.DataFrame) -> None:
-    six = exhibits.error_table(Evidence(results, CIFAR))
+    six = cifar.table6(Evidence(results, CIFAR))
     lines = list(csv.reader(io.StringIO(to_csv(six))))
     assert lines == [list(six.columns), *([text(cell) for cell in row] for row in six.rows)]
     assert (built / "tables" / "table6.csv").read_text() == to_csv(six)
@@ -184,14 +184,13 @@ def test_the_map_of_exhibits_is_true() -> None:
     lines = [re.findall(r"`([^`]+)`", line) for line in (ROOT / "docs" / "exhibits.md").read_text().splitlines()]
     named = {word for line in lines for word in line}
     for claim in CLAIMS:
-        assert f"claims.{claim.judge.__module__.rsplit('.', 1)[1]}.{claim.judge.__name__}" in named, claim.id
-    modules = {"exhibits": exhibits, "curves": curves}
+        assert f"{claim.judge.__module__.removeprefix('reports.')}.{claim.judge.__name__}" in named, claim.id
     for word in named:
-        module, _, function = word.partition(".")
-        if module in modules:
-            assert callable(getattr(modules[module], function)), word
+        module, _, function = word.rpartition(".")
+        if word.startswith(("tables.", "figures.", "judging.")):
+            assert callable(getattr(import_module(f"reports.{module}"), function)), word
         if word.startswith("sweeps/"):
             assert (ROOT / word).exists(), word
-    drawn = {f"curves.{name}" for name in ("fig1", "fig4", "fig6", "fig7", "hours")}
-    tabled = {f"exhibits.{name}" for name in ("table1", "table2", "table3", "table4", "table5", "error_table")}
+    drawn = {f"figures.curves.{name}" for name in ("fig1", "fig4", "fig6", "fig7", "hours")}
+    tabled = {f"tables.imagenet.table{number}" for number in range(1, 6)} | {"tables.cifar.table6"}
     assert drawn | tabled <= named

@@ -1,0 +1,122 @@
+"""Table 6: errors on CIFAR-10 with the paper's beside ours; the same table, shorter, for every other comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pandas as pd
+
+from reports.gathering.snapshot import LAST_PARTS, PARTS
+from reports.judging.kinds import Evidence, Net
+from reports.judging.stats import prediction_interval
+from reports.paper import numbers as paper
+from reports.tables.formats import NONE, best, interval, linked, millions, percent, span, spread
+from reports.tables.table import Table, TableCell, numbers
+
+OURS = (
+    f"Ours: the last step's test error, and the running training error over the last {LAST_PARTS} of {PARTS} parts of "
+    "the run; mean ± sample standard deviation over n seeds. "
+)
+THEIRS = (
+    "The paper: plain nets as digitised from Fig. 6; 110 layers as best (mean ± std) of five runs, and so are ours. "
+    "One more run: where another seed of ours would fall with 95 % confidence, beside the paper's single value."
+)
+TEST_ERROR = "test error %"
+TABLE6_COLUMNS = (
+    "network",
+    "parameters",
+    TEST_ERROR,
+    "the paper",
+    "one more run",
+    "training error %",
+    "the paper (digitised)",
+    "others, test error % (50k)",
+)
+ERROR_COLUMNS = ("network", "parameters", TEST_ERROR, "training error %")
+
+
+def table6(e: Evidence) -> Table:
+    """Table 6: other methods, then every network of the paper and of ours, with the paper's numbers beside ours."""
+    theirs = {(result.depth, result.shortcut): result for result in paper.CIFAR10}
+    rows = [
+        *(_method_row(*method) for method in paper.CIFAR10_OTHERS),
+        *(_table6_row(e, net, theirs.get(net)) for net in in_order(trained(e) | set(theirs))),
+    ]
+    title = "Table 6: errors on CIFAR-10"
+    return Table(title, TABLE6_COLUMNS, rows, OURS + THEIRS, numbers(TABLE6_COLUMNS), "table6")
+
+
+def error_table(e: Evidence) -> Table:
+    """Table 6's shape for a comparison that the paper does not have: a row per trained network, ours only."""
+    rows = [_error_row(e, net) for net in in_order(trained(e))]
+    title, name = f"Errors on {e.comparison.name}", f"errors-{e.comparison.slug}"
+    return Table(title, ERROR_COLUMNS, rows, OURS, numbers(ERROR_COLUMNS), name)
+
+
+def own_rows(errors: Table) -> Table:
+    """The rows of an error table that have a test error of ours."""
+    ours = errors.columns.index(TEST_ERROR)
+    return replace(errors, rows=[row for row in errors.rows if row[ours] != NONE])
+
+
+def trained(e: Evidence) -> set[Net]:
+    """The networks that have a run which counts."""
+    runs = e.comparison.of(e.results)
+    return set(zip(runs["depth"].astype(int), runs["shortcut"], strict=True))
+
+
+def in_order(nets: Iterable[Net]) -> list[Net]:
+    """Plain nets first, shallow ones first."""
+    return sorted(nets, key=lambda net: (net[1] != "none", net[1], net[0]))
+
+
+def _error_row(e: Evidence, net: Net) -> tuple[TableCell, ...]:
+    runs = e.net(net)
+    return (
+        e.title(net),
+        millions(runs["parameters"].iloc[0]),
+        linked(spread(runs["test_error"]), runs),
+        linked(spread(runs["train_error"]), runs),
+    )
+
+
+def _table6_row(e: Evidence, net: Net, theirs: paper.CifarResult | None) -> tuple[TableCell, ...]:
+    """One network; `theirs` is None for a network that the paper does not have."""
+    runs = e.net(net)
+    return (
+        e.title(net),
+        _parameters(runs, theirs),
+        linked(_test_error(runs["test_error"], theirs), runs),
+        theirs.shown if theirs else NONE,
+        interval(*prediction_interval(list(runs["test_error"]))),
+        linked(spread(runs["train_error"]), runs),
+        percent(theirs.train_error if theirs else None),
+        _others(e.title(net)),
+    )
+
+
+def _method_row(method: str, layers: str, size: str, error: str) -> tuple[TableCell, ...]:
+    """A row of another method, which only the paper has."""
+    parameters = f"{size} M" if size else NONE
+    return f"{method} {layers}".strip(), parameters, NONE, error, NONE, NONE, NONE, NONE
+
+
+def _parameters(runs: pd.DataFrame, theirs: paper.CifarResult | None) -> str:
+    """Counted on our network, else the paper's number."""
+    if len(runs):
+        return millions(runs["parameters"].iloc[0])
+    return millions(theirs.parameters_millions * 1e6) if theirs else NONE
+
+
+def _test_error(errors: pd.Series[float], theirs: paper.CifarResult | None) -> str:
+    """Our test error in the form in which the paper gives its own."""
+    as_best = theirs is not None and theirs.mean is not None and len(errors) > 1
+    return best(errors) if as_best else spread(errors)
+
+
+def _others(net: str) -> str:
+    """The range of public re-runs on all 50,000 images; the table of others' results says how each differs."""
+    peers = paper.peers()
+    found = peers[(peers["dataset"] == "cifar10") & (peers["net"] == net) & (peers["trained_on"] == "50k")]
+    return span([float(error) for errors in found["error"] for error in errors.split(", ")])

@@ -1,0 +1,38 @@
+"""The table of the paper's claims: the verdict on each and what it rests on."""
+
+from __future__ import annotations
+
+from reports.judging.claims import Claim, Finding
+from reports.tables.formats import NONE, anchor, effect, p_value
+from reports.tables.table import Link, Table, TableCell
+
+COLUMNS = ("claim", "statement", "verdict", "effect (95 % interval)", "p", "n", "what the runs say")
+CAPTION = (
+    "Effects in percentage points, or in the unit of the claim. p: of the statement, by Holm over this table; "
+    "orders by exact permutation over seeds, margins by Welch's test. n: seeds on each side, the fewest where "
+    "several nets are compared. One seed shows a direction only."
+)
+
+
+def claim_table(findings: list[tuple[Claim, Finding]]) -> Table:
+    """A row per claim."""
+    rows = [_claim_row(claim, finding) for claim, finding in findings]
+    return Table("The paper's claims", COLUMNS, rows, CAPTION, frozenset({COLUMNS.index("p")}))
+
+
+def _claim_row(claim: Claim, f: Finding) -> tuple[TableCell, ...]:
+    return (
+        claim.id,
+        f"{claim.statement} ({claim.where})",
+        Link(_verdict(f), f"#{anchor(f.runs[0])}") if f.runs else _verdict(f),
+        effect(f.effect, f.low, f.high),
+        p_value(f.p_holm),
+        "\u00a0v\u00a0".join(map(str, f.n)) or NONE,
+        f.sentence,
+    )
+
+
+def _verdict(f: Finding) -> str:
+    """The verdict; where it decides nothing, also the direction."""
+    is_open = f.verdict in ("toy", "inconclusive") and f.direction
+    return f"{f.verdict}: {f.direction}" if is_open else f.verdict

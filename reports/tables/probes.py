@@ -1,0 +1,87 @@
+"""Tables of what `study probe` found in trained nets, on questions that the paper leaves open."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reports.judging.kinds import Evidence, Net
+from reports.tables.cifar import in_order
+from reports.tables.formats import linked
+from reports.tables.table import Table, TableCell, numbers
+
+GRADIENT_COLUMNS = ("network", "moment", "first layer", "last layer", "largest / smallest")
+DEEPER_COLUMNS = ("network", "its copy", "test error %", "the copy's", "scores differ by", "loss", "the copy's")
+
+
+def gradient_table(signals: pd.DataFrame, e: Evidence) -> Table:
+    """Norms of the first and last layer's gradients at each moment, and how far the layers are apart."""
+    found = of_comparison(signals, e)
+    rows = [
+        _gradient_row(e, net, str(moment), mine)
+        for net in nets_of(found)
+        for moment, mine in of_net(found, net).groupby("moment", sort=False)
+    ]
+    caption = (
+        "Norm of the loss's gradient with regard to a layer's weights, in training mode, on one batch. Start: the "
+        "initial weights. One step: after the run's first update. Now: at its end. Mean over seeds."
+    )
+    name = f"gradients-{e.comparison.slug}"
+    return Table("Are the gradients healthy?", GRADIENT_COLUMNS, rows, caption, numbers(GRADIENT_COLUMNS, 1), name)
+
+
+def _gradient_row(e: Evidence, net: Net, moment: str, mine: pd.DataFrame) -> tuple[TableCell, ...]:
+    ends = mine.groupby("run")["gradient"].agg(["first", "last"]).mean()
+    return (
+        linked(e.title(net), e.net(net)),
+        moment,
+        f"{ends['first']:.2g}",
+        f"{ends['last']:.2g}",
+        f"{gradient_ratio(mine):,.0f}",
+    )
+
+
+def deeper_table(deeper: pd.DataFrame, e: Evidence) -> Table:
+    """Nets with twice the blocks, built to compute what the trained ones do."""
+    found = of_comparison(deeper, e)
+    rows = [_deeper_row(e, net, of_net(found, net)) for net in nets_of(found)]
+    caption = (
+        "Each new block hands on what it gets: in a residual net its branch is silent, in a plain net its "
+        "convolutions copy and its batch norms give back what they take away. Test errors on up to 2,000 images in "
+        "evaluation mode, the loss on one batch in training mode."
+    )
+    name = f"deeper-{e.comparison.slug}"
+    return Table("Could a deeper net copy this one?", DEEPER_COLUMNS, rows, caption, numbers(DEEPER_COLUMNS), name)
+
+
+def _deeper_row(e: Evidence, net: Net, mine: pd.DataFrame) -> tuple[TableCell, ...]:
+    mean = mine.mean(numeric_only=True)
+    return (
+        linked(e.title(net), e.net(net)),
+        f"{mean['depth_found']:.0f} layers",
+        f"{mean['error']:.2f}",
+        f"{mean['copy_error']:.2f}",
+        f"{mine['difference'].max():.1g} of {mean['largest_score']:.0f}",
+        f"{mean['training_loss']:.3g}",
+        f"{mean['copy_training_loss']:.3g}",
+    )
+
+
+def of_comparison(frame: pd.DataFrame, e: Evidence) -> pd.DataFrame:
+    """The rows of the compared runs that count, with their depth and shortcut."""
+    return frame.merge(e.comparison.of(e.results)[["run", "depth", "shortcut"]], on="run", suffixes=("_found", ""))
+
+
+def of_net(found: pd.DataFrame, net: Net) -> pd.DataFrame:
+    """The rows of one network."""
+    return found[(found["depth"] == net[0]) & (found["shortcut"] == net[1])]
+
+
+def nets_of(found: pd.DataFrame) -> list[Net]:
+    """The networks that were probed: plain nets first, shallow ones first."""
+    return in_order(set(zip(found["depth"].astype(int), found["shortcut"], strict=True)))
+
+
+def gradient_ratio(signals: pd.DataFrame) -> float:
+    """The largest gradient of a net's layers over the smallest, mean over seeds."""
+    gradients = signals.groupby("run")["gradient"]
+    return float((gradients.max() / gradients.min()).mean())

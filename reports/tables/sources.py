@@ -1,0 +1,87 @@
+"""What the report rests on: others' results, every run, departures from the paper, what was not attempted."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports.judging.claims import UNDECIDED, Comparison, Evidence
+from reports.judging.kinds import CIFAR, Net
+from reports.paper import numbers as paper
+from reports.tables.formats import anchor, short
+from reports.tables.table import Table, TableCell, Target
+from study.recipes import DEPARTURES
+
+PEER_COLUMNS = ("network", "error", "reported", "differs from the paper in", "source")
+RUN_COLUMNS = ("run", "wrong of seen", "device", "precision", "devices", "commit", "data", "weights")
+
+
+def peer_table(e: Evidence) -> Table:
+    """Public re-runs by others, with what each did differently."""
+    peers = paper.peers()
+    peers = peers[peers["dataset"] == e.comparison.dataset]
+    rows = [(p["net"], p["error"], p["protocol"], p["differs"], p["source"]) for p in peers.to_dict("records")]
+    rows.sort(key=lambda row: (row[0].startswith("ResNet"), int(row[0].split("-")[1].split()[0])))
+    caption = "Public re-runs, one run each where nothing else is said. Only rows of one protocol may be compared."
+    return Table("Others' results", PEER_COLUMNS, rows, caption, frozenset({1}), f"peers-{e.comparison.dataset}")
+
+
+def command_table(e: Evidence) -> Table:
+    """The networks of the paper that have no run yet, with the command that fills each."""
+    results: Sequence[paper.CifarResult | paper.ImageNetResult] = (
+        paper.CIFAR10 if e.comparison == CIFAR else paper.IMAGENET
+    )
+    empty = [(r.depth, r.shortcut) for r in results if e.net((r.depth, r.shortcut)).empty]
+    rows = [(e.title(net), _command(e.comparison, net)) for net in empty]
+    return Table("Networks without a run", ("network", "command that fills it"), rows)
+
+
+def _command(comparison: Comparison, net: Net) -> str:
+    flags = f"--dataset={comparison.dataset} --depth={net[0]} --shortcut={net[1]} --recipe={comparison.recipe} --seed=0"
+    return f"python -m study train {flags}"
+
+
+def run_table(runs: pd.DataFrame) -> Table:
+    """A row per run that counts: what its numbers rest on."""
+    ordered = runs.sort_values(["dataset", "recipe", "shortcut", "depth", "seed"])
+    rows = [_run_row(run) for run in ordered.to_dict("records")]
+    return Table("Runs that count", RUN_COLUMNS, rows, "Data and weights: the first ten digits of their SHA-256.")
+
+
+def _run_row(run: dict[Hashable, Any]) -> tuple[TableCell, ...]:
+    url = str(run["url"]) if str(run["url"]).startswith(("https://", "http://")) else ""
+    return (
+        Target(run["run"], anchor(run["run"]), url),
+        f"{run['test/wrong']:.0f} of {run['test/seen']:.0f}",
+        str(run["device"]),
+        str(run["precision"]),
+        f"{run['world_size']:.0f}",
+        _commit(run),
+        short(run["data_fingerprint"]),
+        short(run["weights_sha256"]),
+    )
+
+
+def _commit(run: dict[Hashable, Any]) -> str:
+    if pd.isna(run["commit"]):
+        return "unknown"
+    return f"{short(run['commit'])} (modified)" if run["dirty"] else short(run["commit"])
+
+
+def excluded_table(runs: pd.DataFrame) -> Table:
+    """A row per run that does not count, with the reason."""
+    rows = [(run["run"], run["reason"]) for run in runs.to_dict("records")]
+    return Table("Runs that do not count", ("run", "reason"), rows)
+
+
+def departure_table() -> Table:
+    """Where the study differs from the paper."""
+    rows = [(d.what, d.paper, d.ours) for d in DEPARTURES]
+    return Table("Departures from the paper", ("what", "the paper", "this study"), rows)
+
+
+def not_attempted_table() -> Table:
+    """What of the paper is left out, and why."""
+    return Table("Not attempted", ("what", "content", "because"), [*paper.NOT_ATTEMPTED, *UNDECIDED])

@@ -1,0 +1,59 @@
+"""How numbers are written in tables, and what the tables of cost and commands add up to."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from reports.gathering import snapshot
+from reports.tables import formats
+from reports.tables.cost import COLUMNS, cost_table
+from reports.tables.table import text
+from tests.support import ROOT
+
+
+def series(*values: float) -> pd.Series[float]:
+    return pd.Series(values, dtype=float)
+
+
+@pytest.mark.parametrize(
+    ("shown", "says"),
+    [
+        (formats.percent(8.751), "8.75"),
+        (formats.percent(None), "–"),
+        (formats.spread(series(8.0, 9.0)), "8.50 ± 0.71 (n = 2)"),
+        (formats.spread(series(8.0, math.nan)), "8.00 (n = 1)"),
+        (formats.spread(series()), "–"),
+        (formats.best(series(6.43, 6.61)), "6.43 (6.52 ± 0.13, n = 2)"),
+        (formats.span([7.3, 7.1, 7.2]), "7.10 to 7.30 (n = 3)"),
+        (formats.span([7.3]), "7.30"),
+        (formats.span([]), "–"),
+        (formats.interval(8.2, 9.13), "8.20 to 9.13"),
+        (formats.interval(math.nan, math.nan), "–"),
+        (formats.millions(269_722), "0.27 M"),
+        (formats.duration(21 / 3600), "21 s"),
+        (formats.duration(0.205), "12.3 min"),
+        (formats.duration(4.5), "4.5 h"),
+        (formats.effect(1.2, 0.8, 1.6), "+1.20 (+0.80 to +1.60)"),
+        (formats.effect(-1.2, math.nan, math.nan), "-1.20"),
+        (formats.effect(math.nan, math.nan, math.nan), "–"),
+        (formats.p_value(0.0123), "0.012"),
+        (formats.p_value(0.0002), "< 0.001"),
+        (formats.p_value(math.nan), "–"),
+        (formats.short("0123456789abc"), "0123456789"),
+    ],
+)
+def test_numbers_are_written_as_the_tables_say(shown: str, says: str) -> None:
+    assert shown == says
+
+
+def test_device_hours_count_every_device_of_every_run() -> None:
+    """Two runs of three hours, one on one device and one on two, cost nine device hours."""
+    results = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot").results
+    cell = results[results["run"].str.startswith("cifar10-20-A-paper-")].head(2)
+    (row,) = cost_table(cell.assign(hours=3.0, world_size=[1, 2])).rows
+    shown = dict(zip(COLUMNS, map(text, row), strict=True))
+    assert shown["cell"] == "cifar10-20-A-paper" and shown["runs"] == "2"
+    assert shown["time per run"] == "3.0 h" and shown["device hours"] == "9.00"
