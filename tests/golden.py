@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from study.commands import complexity
+from study.data.digits import load_digits
 from study.data.imagenet.readers import plan as imagenet_plan
-from study.data.images import load
 from study.data.images import plan as crop_plan
 from study.data.sampling import visited
 from study.network import build
@@ -36,7 +36,7 @@ CIFAR10 = "8b498b590fb068e9bba100bf76d66281b4873decd42f6e434612511c84623606"
 def golden() -> dict[str, Any]:
     """Everything that is compared, as JSON has it."""
     return {
-        "fingerprints": {"digits": load("digits", Path("nowhere")).fingerprint, "cifar10": CIFAR10},
+        "fingerprints": {"digits": load_digits().fingerprint, "cifar10": CIFAR10},
         "plans": {dataset: [_plan(dataset, *point) for point in POINTS] for dataset in IMAGES},
         "visited": {name: visited(IMAGES[name], *order).tolist() for name, order in VISITED.items()},
         "initial_weights": {f"{d}-{n}-{s}": _weights(d, n, s) for d, n, s in NETS},

@@ -33,7 +33,7 @@ class Mutant(NamedTuple):
 MUTANTS = (
     Mutant(
         "digits are split otherwise",
-        "study/data/images.py",
+        "study/data/digits.py",
         "random_state=0",
         "random_state=1",
         "test_golden.py",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from study.data.images import load
+from study.data.cifar10 import load_cifar10
 from tests import golden
 
 STORED = json.loads(golden.FILE.read_text())
@@ -34,4 +34,4 @@ def test_initial_weights_are_as_they_were(now: dict[str, dict[str, object]], net
 
 
 def test_the_official_images_have_their_fingerprint(cifar10: Path) -> None:
-    assert load("cifar10", cifar10).fingerprint == STORED["fingerprints"]["cifar10"]
+    assert load_cifar10(cifar10).fingerprint == STORED["fingerprints"]["cifar10"]

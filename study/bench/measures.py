@@ -21,7 +21,8 @@ from torch.utils._pytree import tree_leaves
 
 from study import network
 from study.bench.arms import Arm, Bare, Ours, Subject
-from study.data.images import Images, load
+from study.data.datasets import load_in_memory
+from study.data.images import Images
 from study.machine.options import Machine
 from study.recording.record import Record
 from study.spec import Spec
@@ -48,7 +49,7 @@ def overhead(rounds: int = 15, steps: int = 400) -> Row:
 
     They are the processor's, not the wall's: neighbours on the machine disturb so small a time too much.
     """
-    subject = Subject(Spec("digits", 8, "A"), load("digits", Path()), Machine(), Nothing, process_time)
+    subject = Subject(Spec("digits", 8, "A"), load_in_memory("digits", Path()), Machine(), Nothing, process_time)
     path = "graph" if subject.device.type == "cuda" else "plain"
     arms: dict[str, Arm] = {
         "at_once": Ours(subject, path),

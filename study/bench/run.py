@@ -22,7 +22,7 @@ from scipy.stats import quantile_test
 
 from study.bench import measures
 from study.bench.arms import Arm, Bare, Loader, Ours, Subject
-from study.data import images as data
+from study.data.datasets import load_in_memory
 from study.machine.device import peak_memory_mb, settle, step_path
 from study.machine.mps import shared_gpu
 from study.machine.options import Machine
@@ -115,7 +115,7 @@ def _short(value: Any) -> Any:
 
 def _subject(spec: Spec, machine: Machine) -> Subject:
     settle(machine.precision)
-    return Subject(spec, data.load(spec.dataset, machine.data), machine)
+    return Subject(spec, load_in_memory(spec.dataset, machine.data), machine)
 
 
 def _machine(subject: Subject) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from study.data import images as datasets
+from study.data.cifar10 import check_cifar10
 from study.data.imagenet import folder
 from study.machine.device import has_cuda
 from study.recording.wandb import account
@@ -61,7 +61,7 @@ def _cifar10(data: Path) -> Iterator[Check]:
         return
 
     def check() -> str:
-        datasets.check_cifar10(data)
+        check_cifar10(data)
         return f"whole under {data}, every file has its official MD5"
 
     yield from _checked("cifar10", check)

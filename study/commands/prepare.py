@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
         print(prepare(options.data, options.source, options.subset))
         return 0
-    from study.data.images import prepare_cifar10
+    from study.data.cifar10 import prepare_cifar10
 
     prepare_cifar10(options.data, options.source)
     print(f"CIFAR-10 lies complete under {options.data}")

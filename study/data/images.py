@@ -1,7 +1,7 @@
-"""Data sets: what training needs of one, and those that lie in memory as bytes (ImageNet's files: study/data/imagenet).
+"""Images in memory: decoded data sets, random crops and flips, and batches on a device (Sec. 4.2).
 
-Batches are a pure function of (seed, step), so neither the number of ranks nor an interruption changes what is trained
-on; see study/data/sampling.py.
+Batches are a pure function of (seed, step), so neither the number of ranks nor an interruption changes the training
+images; see study/data/sampling.py. ImageNet, which does not fit into memory, is in study/data/imagenet.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,6 @@ from torch import Tensor
 from study.data.interface import Bytes, Ints, Reduce
 from study.data.sampling import generator, rank_slice, visited
 from study.recipes import Recipe
-from study.spec import InputError
 
 
 @dataclass(frozen=True)
@@ -52,58 +50,6 @@ class Arrays:
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
-
-
-def load(dataset: str, root: Path) -> Arrays:
-    """Read a data set into memory.
-
-    Raises:
-        InputError: it is missing or corrupt; the message names the command that fixes it.
-    """
-    if dataset == "digits":
-        return _digits()
-    if dataset == "cifar10":
-        return _cifar10(root)
-    raise ValueError(f"{dataset} is not read into memory")
-
-
-def _digits() -> Arrays:
-    """scikit-learn's bundled 8x8 digits, split once and for all: 1,437 to train on and 360 to test, by class."""
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    digits = load_digits()
-    images = digits.images.astype(np.uint8)[..., None]
-    train, test = train_test_split(np.arange(len(images)), test_size=360, stratify=digits.target, random_state=0)
-    labels = digits.target.astype(np.int64)
-    names = tuple(str(name) for name in digits.target_names)
-    return Arrays(images[train], labels[train], images[test], labels[test], 16, names)
-
-
-def _cifar10(root: Path) -> Arrays:
-    """The official files in torchvision's layout, each checked by its MD5."""
-    from torchvision.datasets import CIFAR10
-
-    check_cifar10(root)
-    train, test = (CIFAR10(str(root), train=train, download=False) for train in (True, False))
-    labels = [np.asarray(part.targets, dtype=np.int64) for part in (train, test)]
-    return Arrays(train.data, labels[0], test.data, labels[1], 255, tuple(train.classes))
-
-
-def check_cifar10(root: Path) -> None:
-    """Refuse a CIFAR-10 folder with a missing or altered file, naming it and the fix."""
-    from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import check_integrity
-
-    folder = root / CIFAR10.base_folder
-    for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]:
-        if not (folder / name).exists():
-            raise InputError(f"{folder / name} is missing; run: python -m study prepare cifar10 --data={root}")
-        if not check_integrity(str(folder / name), md5):
-            raise InputError(
-                f"{folder / name} is corrupt (its MD5 is not the official one); "
-                f"delete it and run: python -m study prepare cifar10 --data={root}"
-            )
 
 
 class CropPlan(NamedTuple):
@@ -201,30 +147,3 @@ def _crops(images: Tensor, pad: int) -> Tensor:
     size = images.shape[1:3]
     padded = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
     return padded.unfold(1, size[0], 1).unfold(2, size[1], 1).permute(0, 1, 2, 4, 5, 3)
-
-
-def prepare_cifar10(root: Path, source: Path | None) -> None:
-    """Put CIFAR-10 under `root`: from a folder or archive at `source`, else downloaded through torchvision.
-
-    Raises:
-        InputError: the source holds no CIFAR-10, or it could not be downloaded.
-    """
-    import shutil
-
-    from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import extract_archive
-
-    root.mkdir(parents=True, exist_ok=True)
-    if source is None:
-        try:
-            CIFAR10(str(root), download=True)
-        except (OSError, RuntimeError) as error:
-            raise InputError(f"CIFAR-10 could not be downloaded ({error}); fetch it and give --source=PATH") from error
-    elif source.is_file():
-        extract_archive(str(source), str(root))
-    else:
-        folder = next((f for f in (source / CIFAR10.base_folder, source) if (f / "batches.meta").exists()), None)
-        if folder is None:
-            raise InputError(f"{source} holds no {CIFAR10.base_folder}; give the folder or cifar-10-python.tar.gz")
-        shutil.copytree(folder, root / CIFAR10.base_folder, dirs_exist_ok=True)
-    check_cifar10(root)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study import network
-from study.data import images as data
+from study.data.datasets import load_in_memory
 from study.data.images import Images
 from study.machine.device import has_cuda
 from study.network import BasicBlock, Projection, ResNet
@@ -45,7 +45,7 @@ def probe(folder: Path, root: Path) -> int:
         InputError: the folder holds no checkpoint of a CIFAR or digits net, or the images are other ones.
     """
     record = _record(folder)
-    arrays = data.load(record.spec.dataset, root)
+    arrays = load_in_memory(record.spec.dataset, root)
     if arrays.fingerprint != record.provenance().get("data_fingerprint"):
         raise InputError(f"{folder} was trained with other images; give their folder with --data=PATH")
     device = torch.device("cuda" if has_cuda() else "cpu")

@@ -12,7 +12,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 
-from study.data import images as data
+from study.data.datasets import load_in_memory
 from study.data.imagenet.batches import load_imagenet
 from study.data.interface import DataSet
 from study.machine.device import check_devices, check_disk, die_with_parent, has_cuda, peak_memory_mb, settle, step_path
@@ -59,7 +59,7 @@ def load(spec: Spec, root: Path) -> DataSet:
     """
     if spec.dataset == "imagenet":
         return load_imagenet(root, recipe_for(spec))
-    return data.load(spec.dataset, root)
+    return load_in_memory(spec.dataset, root)
 
 
 def _fit(module: TrainingModule, record: Record, machine: Machine) -> int:

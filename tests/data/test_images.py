@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from study.data.images import Arrays, Images, load, plan, prepare_cifar10, subset
+from study.data.cifar10 import load_cifar10
+from study.data.digits import load_digits
+from study.data.images import Arrays, Images, plan, subset
 from study.recipes import RECIPES
-from study.spec import InputError
 
 PAPER = RECIPES["cifar10"]["paper"]
 CPU = torch.device("cpu")
@@ -19,14 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="session")
 def arrays(cifar10: Path) -> Arrays:
-    return load("cifar10", cifar10)
-
-
-def test_the_official_images_are_read_whole(arrays: Arrays) -> None:
-    assert arrays.train_images.shape == (50_000, 32, 32, 3) and arrays.test_images.shape == (10_000, 32, 32, 3)
-    assert Counter(arrays.train_labels.tolist()) == dict.fromkeys(range(10), 5_000)
-    assert Counter(arrays.test_labels.tolist()) == dict.fromkeys(range(10), 1_000)
-    assert arrays.fingerprint == "8b498b590fb068e9bba100bf76d66281b4873decd42f6e434612511c84623606"
+    return load_cifar10(cifar10)
 
 
 def test_a_batch_is_what_a_plain_loop_makes_of_its_plan(arrays: Arrays) -> None:
@@ -91,7 +84,7 @@ def test_seeds_are_not_confused_with_steps() -> None:
 
 
 def test_digits_are_not_augmented() -> None:
-    arrays, recipe = load("digits", Path("nowhere")), RECIPES["digits"]["mini"]
+    arrays, recipe = load_digits(), RECIPES["digits"]["mini"]
     assert (len(arrays.train_labels), len(arrays.test_labels)) == (1_437, 360)
     chosen = plan(recipe, 1_437, 0, 5)
     assert not chosen.top.any() and not chosen.left.any() and not chosen.flip.any()
@@ -102,29 +95,3 @@ def test_a_subset_is_class_balanced_and_fixed(arrays: Arrays) -> None:
     assert Counter(arrays.train_labels[keep].tolist()) == dict.fromkeys(range(10), 1_000)
     assert len(set(keep.tolist())) == 10_000
     assert Images(arrays, replace(PAPER, train_images=45_000), CPU).train_size == 45_000
-
-
-def test_missing_data_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=f"data_batch_1 is missing; run: python -m study prepare cifar10 --data={tmp_path}"
-    ):
-        load("cifar10", tmp_path)
-
-
-def test_a_single_altered_byte_is_found(cifar10: Path, tmp_path: Path) -> None:
-    prepare_cifar10(tmp_path, source=cifar10)
-    file = tmp_path / "cifar-10-batches-py" / "data_batch_3"
-    content = bytearray(file.read_bytes())
-    content[1_000_000] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(InputError, match="data_batch_3 is corrupt"):
-        load("cifar10", tmp_path)
-
-
-def test_prepare_takes_the_folder_and_the_archive(cifar10: Path, tmp_path: Path) -> None:
-    archive = shutil.make_archive(str(tmp_path / "cifar-10-python"), "gztar", cifar10, "cifar-10-batches-py")
-    prepare_cifar10(tmp_path / "a", source=Path(archive))
-    prepare_cifar10(tmp_path / "b", source=cifar10 / "cifar-10-batches-py")
-    assert load("cifar10", tmp_path / "a").fingerprint == load("cifar10", tmp_path / "b").fingerprint
-    with pytest.raises(InputError, match="holds no cifar-10-batches-py"):
-        prepare_cifar10(tmp_path / "c", source=tmp_path)

@@ -17,7 +17,7 @@ from reports.gathering import snapshot
 from reports.gathering.gather import gather
 from reports.page import render
 from study import network
-from study.data import images as data
+from study.data.digits import load_digits
 from study.data.images import Images
 from study.probes import probe as probes
 from study.recipes import recipe_for
@@ -30,7 +30,7 @@ from tests.support import SPEC, run
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return data.load("digits", Path()).on(torch.device("cpu"), recipe_for(SPEC))
+    return load_digits().on(torch.device("cpu"), recipe_for(SPEC))
 
 
 def net_of(kind: str, images: Images) -> network.ResNet:

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from study import network
 from study.bench.measures import LiveBytes
-from study.data.images import Images, load
+from study.data.digits import load_digits
+from study.data.images import Images
 from study.machine.options import Machine
 from study.recipes import RECIPES, learning_rate
 from study.recording.record import Record
@@ -39,7 +40,7 @@ def test_ranges_are_every_step_once_cut_at_the_same_places(first: int) -> None:
 
 def fit(tmp_path: Path, at_once: int, **changes: float) -> TrainingModule:
     """Train a cell in bf16 under Lightning, so many steps at once."""
-    module = TrainingModule(SPEC, load("digits", Path()))
+    module = TrainingModule(SPEC, load_digits())
     module.at_once, module.recipe = at_once, replace(module.recipe, steps=120, evaluations=2, **changes)  # type: ignore[arg-type]
     if "warmup_error" in changes:
         module.warm_until = None
@@ -66,7 +67,7 @@ def learn(make: Make, device: torch.device, steps: int) -> tuple[nn.Module, Tall
     torch.manual_seed(0)
     net, tally = network.build("digits", 8, "A").to(device), Tally(device)
     digest = torch.zeros(1, dtype=torch.float64, device=device)
-    images = Images(load("digits", Path()), MOVING, device)
+    images = Images(load_digits(), MOVING, device)
     pixels = torch.arange(1, 1 + MOVING.batch * 64, device=device).reshape(-1, 1, 8, 8)
     sgd = torch.optim.SGD(net.parameters(), 1.0, 0.9, weight_decay=1e-4, fused=True)
 
@@ -105,7 +106,7 @@ def test_a_step_from_tables_asks_nothing_of_the_host() -> None:
     meta = torch.device("meta")
     with meta:
         net = network.ResNet(network.architecture("digits", 8), "A")
-    images, tally = Images(load("digits", Path()), MOVING, meta), Tally(meta)
+    images, tally = Images(load_digits(), MOVING, meta), Tally(meta)
     sgd = torch.optim.SGD(net.parameters(), 0.1)
     steps = ResidentSteps(partial(update, net, sgd, tally.add, lambda loss: loss.backward()), sgd, images, 0)
     sgd.param_groups[0] |= {"lr": 0.1, "fused": False}  # torch's fused kernel has no version without values
@@ -147,7 +148,7 @@ def test_segments_keep_less() -> None:
 
 
 def test_a_cell_trained_in_segments_is_the_cell(tmp_path: Path) -> None:
-    modules = [TrainingModule(SPEC, load("digits", Path()), checkpoint_every=every) for every in (0, 2)]
+    modules = [TrainingModule(SPEC, load_digits(), checkpoint_every=every) for every in (0, 2)]
     for i, module in enumerate(modules):
         module.recipe = replace(module.recipe, steps=20, evaluations=1)
         record = Record(tmp_path / str(i), SPEC)

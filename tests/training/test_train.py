@@ -15,7 +15,9 @@ import torch
 from torch.nn import functional as F
 
 from study import network
-from study.data.images import Images, load
+from study.data.cifar10 import load_cifar10
+from study.data.digits import load_digits
+from study.data.images import Images
 from study.machine.options import Machine
 from study.probes.responses import layer_responses
 from study.recipes import learning_rate, recipe_for
@@ -47,7 +49,7 @@ def test_the_confusion_matrix_has_each_test_image_once(undisturbed: Record, two_
         confusion, summary = record.figure("confusion"), record.summary()
         assert confusion is not None and summary is not None and confusion["classes"] == list("0123456789")
         counts = torch.tensor(confusion["counts"])
-        assert counts.sum(1).tolist() == np.bincount(load("digits", Path()).test_labels).tolist()
+        assert counts.sum(1).tolist() == np.bincount(load_digits().test_labels).tolist()
         assert counts.sum() - counts.trace() == summary["test/wrong"]
 
 
@@ -61,7 +63,7 @@ def test_a_finished_cell_is_done_at_once(undisturbed: Record) -> None:
 def test_training_equals_a_plain_loop_in_a_dozen_lines(undisturbed: Record) -> None:
     """The whole run again without Lightning, a record or a callback: the same weights to the bit."""
     recipe = recipe_for(SPEC)
-    images = Images(load("digits", Path()), recipe, torch.device("cpu"))
+    images = Images(load_digits(), recipe, torch.device("cpu"))
     torch.manual_seed(SPEC.seed)
     net = network.build("digits", 8, "A").to(memory_format=torch.channels_last)
     sgd = torch.optim.SGD(net.parameters(), lr=1.0, momentum=0.9, weight_decay=1e-4)
@@ -141,7 +143,7 @@ def fit(module: TrainingModule, runs: Path) -> Record:
 
 def test_a_warm_up_ends_on_the_running_error_and_is_resumed(cifar10: Path, tmp_path: Path) -> None:
     """110 layers' rule on a net of 8, small enough to run here."""
-    module = TrainingModule(Spec("cifar10", 8, "A", "smoke"), load("cifar10", cifar10))
+    module = TrainingModule(Spec("cifar10", 8, "A", "smoke"), load_cifar10(cifar10))
     module.recipe, module.warm_until = replace(module.recipe, warmup_error=80.0, evaluations=1), None
     record = fit(module, tmp_path)
     assert module.warm_until is not None and 50 <= module.warm_until < 200 and module.warm_until % 50 == 0
@@ -152,7 +154,7 @@ def test_a_warm_up_ends_on_the_running_error_and_is_resumed(cifar10: Path, tmp_p
 
 @pytest.mark.slow
 def test_1202_layers_take_three_steps_on_the_official_images(cifar10: Path, tmp_path: Path) -> None:
-    arrays = load("cifar10", cifar10)
+    arrays = load_cifar10(cifar10)
     few = replace(arrays, test_images=arrays.test_images[:100], test_labels=arrays.test_labels[:100])
     module = TrainingModule(Spec("cifar10", 1202, "A"), few)
     before = weights_sha256(module.net)
