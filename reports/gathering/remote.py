@@ -19,7 +19,7 @@ from rich.progress import track
 
 from study.recording.record import COVARIATES, FACTORS, Row, State, read_json, write_json
 from study.recording.record import Run as Recorded
-from study.recording.wandb.account import asking, check_account, check_project
+from study.recording.wandb.account import check_account, check_project, wandb_call
 from study.spec import InputError, Spec
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_wandb(path: str) -> tuple[list[Recorded], dict[str, str]]:
     """
     check_project(path)
     check_account("gather --runs=PATH alone")
-    with asking(f"{path} cannot be read from W&B", "check the name, or wait and gather again"):
+    with wandb_call(f"{path} cannot be read from W&B", "check the name, or wait and gather again"):
         import wandb
 
         listed = list(wandb.Api(timeout=PATIENCE).runs(path, per_page=PAGE, lazy=False))

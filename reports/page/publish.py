@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.paper.numbers import FIG6_TOP
 from study.recording.record import read_json, write_json
-from study.recording.wandb.account import asking, check_account, check_project
+from study.recording.wandb.account import check_account, check_project, wandb_call
 from study.spec import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def publish(folder: Path, project: str) -> dict[str, str]:
         raise InputError("publishing needs wandb-workspaces; run: pip install 'resnet-study[publish]'")
     check_account()
     before = read_json(folder / PUBLISHED) or {}
-    with asking("W&B does not take the report", "try again later"):
+    with wandb_call("W&B does not take the report", "try again later"):
         made = {"workspace": _workspace(project, before), "report": _report(project, folder, before)}
         addresses = {kind: view.save().url for kind, view in made.items()}
     write_json(folder / PUBLISHED, addresses)

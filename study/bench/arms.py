@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from study import network
 from study.data.images import Arrays, Images
 from study.machine.device import has_cuda
-from study.machine.options import Machine
+from study.machine.options import MachineOptions
 from study.recipes import Recipe, recipe_for
 from study.recording.record import Record
 from study.spec import Spec
@@ -30,7 +30,7 @@ from study.training.train import build_trainer
 
 
 @dataclass(frozen=True)
-class Subject:
+class Contender:
     """What all ways train: a cell, its images, and the machine's options.
 
     Attributes:
@@ -40,7 +40,7 @@ class Subject:
 
     spec: Spec
     arrays: Arrays
-    machine: Machine
+    machine: MachineOptions
     make: Callable[[], nn.Module] | None = None
     seconds: Callable[[], float] = perf_counter
 
@@ -87,32 +87,36 @@ class Ours:
     """A cell under Lightning with all its callbacks, as `study train` runs it.
 
     Args:
-        subject: What is trained.
-        path: ``plain`` or ``graph``.
+        contender: What is trained.
+        step_mode: ``plain`` or ``graph``.
         at_once: Steps in one pass through Lightning.
         blocks: What is done with the network's blocks first.
     """
 
     def __init__(
-        self, subject: Subject, path: str, at_once: int = AT_ONCE, blocks: Callable[[nn.Module], None] | None = None
+        self,
+        contender: Contender,
+        step_mode: str,
+        at_once: int = AT_ONCE,
+        blocks: Callable[[nn.Module], None] | None = None,
     ) -> None:
-        self.subject, self.at_once = subject, at_once
-        self.module = TrainingModule(subject.spec, subject.arrays, path, subject.machine.checkpoint_every)
-        if subject.make is not None:
-            self.module.net = subject.net()  # type: ignore[assignment]
+        self.contender, self.at_once = contender, at_once
+        self.module = TrainingModule(contender.spec, contender.arrays, step_mode, contender.machine.checkpoint_every)
+        if contender.make is not None:
+            self.module.net = contender.net()  # type: ignore[assignment]
         if blocks is not None:
             blocks(self.module.net)
 
     def turn(self, steps: int) -> float:
         """Fit anew, from a step such that the uncounted ones and the counted ones are passes of their own."""
         module, at_once = self.module, min(self.at_once, steps)
-        uncounted = 1 if module.path == "plain" else EAGER + 1
+        uncounted = 1 if module.step_mode == "plain" else EAGER + 1
         begin = at_once * -(-uncounted // at_once)
         module.at_once, module.step = at_once, begin - uncounted
         module.recipe = replace(module.recipe, steps=begin + steps, evaluations=1)
-        timer = _Timer(self.subject, begin, begin + steps)
+        timer = _Timer(self.contender, begin, begin + steps)
         with TemporaryDirectory() as folder:
-            trainer = build_trainer(Record(Path(folder), module.spec), self.subject.machine, None)
+            trainer = build_trainer(Record(Path(folder), module.spec), self.contender.machine, None)
             trainer.callbacks.append(timer)  # type: ignore[attr-defined]
             trainer.fit_loop.max_epochs, trainer.limit_val_batches = 1, 0
             trainer.fit(module)
@@ -120,49 +124,49 @@ class Ours:
 
 
 class _Timer(Callback):
-    def __init__(self, subject: Subject, begin: int, end: int) -> None:
-        self.subject, self.begin, self.end = subject, begin, end
+    def __init__(self, contender: Contender, begin: int, end: int) -> None:
+        self.contender, self.begin, self.end = contender, begin, end
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Note the time at the first counted step and at the last."""
         if pl_module.step == self.begin:
-            self.since = self.subject.clock()
+            self.since = self.contender.clock()
         if pl_module.step == self.end:
-            self.seconds = self.subject.clock() - self.since
+            self.seconds = self.contender.clock() - self.since
 
 
 class Bare:
     """A dozen lines of PyTorch: the same net, the same batches, nothing counted or recorded."""
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.net = subject.net().to(memory_format=torch.channels_last)
-        every = subject.machine.checkpoint_every
+    def __init__(self, contender: Contender) -> None:
+        self.contender = contender
+        self.net = contender.net().to(memory_format=torch.channels_last)
+        every = contender.machine.checkpoint_every
         self.forward = in_segments(self.net, every) if every else self.net
-        self.sgd = subject.sgd(self.net)
-        self.images = Images(subject.arrays, subject.recipe, subject.device)
+        self.sgd = contender.sgd(self.net)
+        self.images = Images(contender.arrays, contender.recipe, contender.device)
 
     def turn(self, steps: int) -> float:
         """One step uncounted, then the others."""
         for step in range(steps + 1):
             if step == 1:
-                since = self.subject.clock()
+                since = self.contender.clock()
             images, labels = self.images.batch(0, step)
-            with self.subject.autocast():
+            with self.contender.autocast():
                 loss = F.cross_entropy(self.forward(images), labels)
             self.sgd.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.sgd.step()
-        return self.subject.clock() - since
+        return self.contender.clock() - since
 
 
 class Loader:
     """The usual CIFAR-10 script: PIL images through a DataLoader with two workers, and meters read at every step."""
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.net = subject.net()
-        self.sgd = subject.sgd(self.net)
+    def __init__(self, contender: Contender) -> None:
+        self.contender = contender
+        self.net = contender.net()
+        self.sgd = contender.sgd(self.net)
         self.batches = self._batches()
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -174,9 +178,9 @@ class Loader:
                 transforms.Normalize((0.491, 0.482, 0.447), (0.247, 0.243, 0.262)),
             ]
         )
-        images = datasets.CIFAR10(str(self.subject.machine.data), train=True, transform=train)
-        pin = self.subject.device.type == "cuda"
-        loader = DataLoader(images, batch_size=self.subject.recipe.batch, shuffle=True, num_workers=2, pin_memory=pin)
+        images = datasets.CIFAR10(str(self.contender.machine.data), train=True, transform=train)
+        pin = self.contender.device.type == "cuda"
+        loader = DataLoader(images, batch_size=self.contender.recipe.batch, shuffle=True, num_workers=2, pin_memory=pin)
         while True:
             yield from loader
 
@@ -185,8 +189,8 @@ class Loader:
         loss_sum, right = 0.0, 0
         for step in range(steps + 1):
             if step == 1:
-                since = self.subject.clock()
-            images, labels = (part.to(self.subject.device, non_blocking=True) for part in next(self.batches))
+                since = self.contender.clock()
+            images, labels = (part.to(self.contender.device, non_blocking=True) for part in next(self.batches))
             scores = self.net(images)
             loss = F.cross_entropy(scores, labels)
             self.sgd.zero_grad()
@@ -194,4 +198,4 @@ class Loader:
             self.sgd.step()
             loss_sum += loss.item()
             right += int((scores.argmax(1) == labels).sum())
-        return self.subject.clock() - since
+        return self.contender.clock() - since

@@ -20,10 +20,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from study import network
-from study.bench.arms import Arm, Bare, Ours, Subject
+from study.bench.arms import Arm, Bare, Contender, Ours
 from study.data.datasets import load_in_memory
 from study.data.images import Images
-from study.machine.options import Machine
+from study.machine.options import MachineOptions
 from study.recording.record import Record
 from study.spec import Spec
 from study.training.step import AT_ONCE, in_segments, update
@@ -49,27 +49,29 @@ def overhead(rounds: int = 15, steps: int = 400) -> Row:
 
     They are the processor's, not the wall's: neighbours on the machine disturb so small a time too much.
     """
-    subject = Subject(Spec("digits", 8, "A"), load_in_memory("digits", Path()), Machine(), Nothing, process_time)
-    path = "graph" if subject.device.type == "cuda" else "plain"
+    contender = Contender(
+        Spec("digits", 8, "A"), load_in_memory("digits", Path()), MachineOptions(), Nothing, process_time
+    )
+    step_mode = "graph" if contender.device.type == "cuda" else "plain"
     arms: dict[str, Arm] = {
-        "at_once": Ours(subject, path),
-        "one_by_one": Ours(subject, "plain", at_once=1),
-        "bare": Bare(subject),
+        "at_once": Ours(contender, step_mode),
+        "one_by_one": Ours(contender, "plain", at_once=1),
+        "bare": Bare(contender),
     }
     turns = [{name: 1e3 * arm.turn(steps) / steps for name, arm in arms.items()} for _ in range(rounds)]
     added = {name: median(turn[name] - turn["bare"] for turn in turns) for name in ("at_once", "one_by_one")}
     return {"bare_ms": median(turn["bare"] for turn in turns), "added_ms": added, "steps_at_once": AT_ONCE}
 
 
-def evaluation(subject: Subject) -> Row:
+def evaluation(contender: Contender) -> Row:
     """Test images a second, over one batch, after another that is not counted."""
-    net, source = Bare(subject).net.eval(), Images(subject.arrays, subject.recipe, subject.device)
-    images = min(subject.arrays.evaluation_batch, source.test_size)
-    with torch.inference_mode(), subject.autocast():
+    net, source = Bare(contender).net.eval(), Images(contender.arrays, contender.recipe, contender.device)
+    images = min(contender.arrays.evaluation_batch, source.test_size)
+    with torch.inference_mode(), contender.autocast():
         net(source.test_batch(0, images)[0])
-        since = subject.clock()
+        since = contender.clock()
         net(source.test_batch(0, images)[0])
-        seconds = subject.clock() - since
+        seconds = contender.clock() - since
     return {"images_per_second": images / seconds, "whole_test_set_seconds": source.test_size * seconds / images}
 
 
@@ -122,10 +124,10 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.live -= size
 
 
-def memory(subject: Subject, every: int) -> Row:
+def memory(contender: Contender, every: int) -> Row:
     """The most bytes that one update takes, how many are kept for its backward pass, and what that gives."""
     torch.manual_seed(0)
-    net = subject.net().to(memory_format=torch.channels_last)
+    net = contender.net().to(memory_format=torch.channels_last)
     forward = in_segments(net, every) if every else net
     kept = 0
 
@@ -134,9 +136,9 @@ def memory(subject: Subject, every: int) -> Row:
         kept = counter.live
         loss.backward()  # type: ignore[no-untyped-call]
 
-    images, labels = Images(subject.arrays, subject.recipe, subject.device).batch(0, 0)
+    images, labels = Images(contender.arrays, contender.recipe, contender.device).batch(0, 0)
     sgd = torch.optim.SGD(net.parameters(), 0.0)
-    with subject.autocast(), LiveBytes() as counter:
+    with contender.autocast(), LiveBytes() as counter:
         update(forward, sgd, lambda *_: None, partial(backward, counter), images, labels)
     digest = hashlib.sha256()
     for weight in net.parameters():
@@ -146,14 +148,14 @@ def memory(subject: Subject, every: int) -> Row:
     return {"checkpoint_every": every} | megabytes | {"gradients_sha256": digest.hexdigest()}
 
 
-def floor(subject: Subject) -> Row:
+def floor(contender: Contender) -> Row:
     """Milliseconds a step that this very device needs at least: its arithmetic, its memory traffic, its launches.
 
     Arithmetic is three forward passes at the rate of large matrix products; traffic writes and reads once what is kept
     for the backward pass; launches are counted on a GPU only, at the shortest kernel's time.
     """
-    spec, batch, half = subject.spec, subject.recipe.batch, subject.machine.precision == "bf16"
-    image = subject.arrays.train_images.shape[1:]
+    spec, batch, half = contender.spec, contender.recipe.batch, contender.machine.precision == "bf16"
+    image = contender.arrays.train_images.shape[1:]
     with torch.device("meta"):
         multiply_adds = network.count(
             network.build(spec.dataset, spec.depth, spec.shortcut), (image[2], image[0], image[1])
@@ -162,32 +164,32 @@ def floor(subject: Subject) -> Row:
     outputs = image[0] * image[1] * (16 + 56 * blocks)  # of all convolutions: 1/2 and 1/4 as many in stages 2 and 3
     launches = (10 if spec.shortcut == "none" else 11) * spec.depth + 15
     needs = {
-        "arithmetic": 6 * multiply_adds * batch / _matmul_rate(subject),
-        "traffic": 2 * 2 * outputs * batch * (2 if half else 4) / _copy_rate(subject),
-        "launches": LAUNCH * launches if subject.device.type == "cuda" else 0.0,
+        "arithmetic": 6 * multiply_adds * batch / _matmul_rate(contender),
+        "traffic": 2 * 2 * outputs * batch * (2 if half else 4) / _copy_rate(contender),
+        "launches": LAUNCH * launches if contender.device.type == "cuda" else 0.0,
     }
     return {f"{name}_ms": 1e3 * seconds for name, seconds in needs.items()} | {"floor_ms": 1e3 * max(needs.values())}
 
 
-def _matmul_rate(subject: Subject) -> float:
+def _matmul_rate(contender: Contender) -> float:
     """Floating-point operations a second in large matrix products of the training's precision."""
-    size = 8192 if subject.device.type == "cuda" else 2048
-    kind = torch.bfloat16 if subject.machine.precision == "bf16" else torch.float32
-    a, b = (torch.randn(size, size, device=subject.device, dtype=kind) for _ in range(2))
-    return 2 * size**3 / _fastest(subject, lambda: a @ b)
+    size = 8192 if contender.device.type == "cuda" else 2048
+    kind = torch.bfloat16 if contender.machine.precision == "bf16" else torch.float32
+    a, b = (torch.randn(size, size, device=contender.device, dtype=kind) for _ in range(2))
+    return 2 * size**3 / _fastest(contender, lambda: a @ b)
 
 
-def _copy_rate(subject: Subject) -> float:
+def _copy_rate(contender: Contender) -> float:
     """Bytes a second, read and written, in a large copy."""
-    a = torch.zeros(2**28 if subject.device.type == "cuda" else 2**26, device=subject.device)
+    a = torch.zeros(2**28 if contender.device.type == "cuda" else 2**26, device=contender.device)
     b = torch.empty_like(a)
-    return 2 * a.nbytes / _fastest(subject, lambda: b.copy_(a))
+    return 2 * a.nbytes / _fastest(contender, lambda: b.copy_(a))
 
 
-def _fastest(subject: Subject, work: Callable[[], object], times: int = 8) -> float:
+def _fastest(contender: Contender, work: Callable[[], object], times: int = 8) -> float:
     seconds = []
     for _ in range(times):
-        since = subject.clock()
+        since = contender.clock()
         work()
-        seconds.append(subject.clock() - since)
+        seconds.append(contender.clock() - since)
     return min(seconds)

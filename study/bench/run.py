@@ -21,11 +21,11 @@ from rich.progress import Progress
 from scipy.stats import quantile_test
 
 from study.bench import measures
-from study.bench.arms import Arm, Bare, Loader, Ours, Subject
+from study.bench.arms import Arm, Bare, Contender, Loader, Ours
 from study.data.datasets import load_in_memory
-from study.machine.device import peak_memory_mb, settle, step_path
+from study.machine.device import configure_torch, peak_memory_mb, step_mode
 from study.machine.mps import shared_gpu
-from study.machine.options import Machine
+from study.machine.options import MachineOptions
 from study.recipes import recipe_for
 from study.recording.provenance import now, provenance
 from study.spec import InputError, Spec, check_choice
@@ -35,16 +35,16 @@ ARMS = ("ours", "plain", "bare", "loader", "compiled")
 FEWEST = 6  # rounds of which the extremes hold a median with 95 %
 
 
-def bench(spec: Spec, machine: Machine, arms: Sequence[str], rounds: int, steps: int) -> int:
+def bench(spec: Spec, machine: MachineOptions, arms: Sequence[str], rounds: int, steps: int) -> int:
     """Compare the arms on one cell, ours among them; returns the exit status."""
     for arm in arms:
         check_choice("arm", arm, ARMS)
     if "loader" in arms and spec.dataset != "cifar10":
         raise InputError(f"there are no PIL images of {spec.dataset}; give --arms=ours,plain,bare")
-    subject = _subject(spec, machine)
-    say("machine", **_machine(subject))
+    contender = _contender(spec, machine)
+    say("machine", **_machine(contender))
     everything = len(arms) > 1
-    seconds = _take_turns({name: _arm(name, subject) for name in arms}, rounds, steps)
+    seconds = _take_turns({name: _arm(name, contender) for name in arms}, rounds, steps)
     batch = recipe_for(spec).batch
     for name, turns in seconds.items():
         ms = 1e3 * median(turns) / steps
@@ -52,9 +52,9 @@ def bench(spec: Spec, machine: Machine, arms: Sequence[str], rounds: int, steps:
         say("step", cell=spec.name, arm=name, precision="32" if name == "loader" else machine.precision, **row)
         if name != "ours":
             say("ratio", cell=spec.name, ours_to=name, **compare(seconds["ours"], turns))
-    least = measures.floor(subject)
+    least = measures.floor(contender)
     say("floor", cell=spec.name, **least, ours_over_floor=1e3 * median(seconds["ours"]) / steps / least["floor_ms"])
-    say("evaluation", cell=spec.name, **measures.evaluation(subject))
+    say("evaluation", cell=spec.name, **measures.evaluation(contender))
     say("memory", cell=spec.name, peak_mb=peak_memory_mb())
     if everything:
         say("overhead", **measures.overhead())
@@ -62,12 +62,12 @@ def bench(spec: Spec, machine: Machine, arms: Sequence[str], rounds: int, steps:
     return 0
 
 
-def bench_memory(spec: Spec, machine: Machine) -> int:
+def bench_memory(spec: Spec, machine: MachineOptions) -> int:
     """What one update keeps in memory, without and with `--checkpoint-every`; returns the exit status."""
-    subject = _subject(spec, machine)
-    say("machine", **_machine(subject))
+    contender = _contender(spec, machine)
+    say("machine", **_machine(contender))
     for every in dict.fromkeys((machine.checkpoint_every or 10, 0)):
-        say("memory", cell=spec.name, precision=machine.precision, **measures.memory(subject, every))
+        say("memory", cell=spec.name, precision=machine.precision, **measures.memory(contender, every))
     return 0
 
 
@@ -113,29 +113,29 @@ def _short(value: Any) -> Any:
     return [_short(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _subject(spec: Spec, machine: Machine) -> Subject:
-    settle(machine.precision)
-    return Subject(spec, load_in_memory(spec.dataset, machine.data), machine)
+def _contender(spec: Spec, machine: MachineOptions) -> Contender:
+    configure_torch(machine.precision)
+    return Contender(spec, load_in_memory(spec.dataset, machine.data), machine)
 
 
-def _machine(subject: Subject) -> dict[str, Any]:
-    begun = provenance(subject.spec, subject.machine, "")
+def _machine(contender: Contender) -> dict[str, Any]:
+    begun = provenance(contender.spec, contender.machine, "")
     keys = ("device", "threads", "precision", "tf32", "step_path", "checkpoint_every", "versions", "commit", "dirty")
     return {key: begun[key] for key in keys} | {"cores": os.cpu_count(), "date": now()}
 
 
-def _arm(name: str, subject: Subject) -> Arm:
+def _arm(name: str, contender: Contender) -> Arm:
     match name:
         case "ours":
-            return Ours(subject, step_path(subject.machine, subject.spec.dataset))
+            return Ours(contender, step_mode(contender.machine, contender.spec.dataset))
         case "plain":
-            return Ours(subject, "plain", at_once=1)
+            return Ours(contender, "plain", at_once=1)
         case "compiled":
-            return Ours(subject, step_path(subject.machine, subject.spec.dataset), blocks=compile_blocks)
+            return Ours(contender, step_mode(contender.machine, contender.spec.dataset), blocks=compile_blocks)
         case "bare":
-            return Bare(subject)
+            return Bare(contender)
         case _:
-            return Loader(subject)
+            return Loader(contender)
 
 
 def _take_turns(arms: dict[str, Arm], rounds: int, steps: int) -> dict[str, list[float]]:

@@ -47,11 +47,11 @@ def run(options: argparse.Namespace) -> int:
 def _bench_training(options: argparse.Namespace) -> int:
     spec = Spec(options.dataset, options.depth, options.shortcut)
     from study.bench import run
-    from study.machine.options import Machine
+    from study.machine.options import MachineOptions
 
     if options.jobs:
         return run.bench_jobs(written(options, FACTORS + MACHINE), _counts(options.jobs))
-    machine = Machine(**{name: getattr(options, name) for name in MACHINE})
+    machine = MachineOptions(**{name: getattr(options, name) for name in MACHINE})
     if options.memory:
         return run.bench_memory(spec, machine)
     return run.bench(spec, machine, options.arms.split(","), options.rounds, options.steps)

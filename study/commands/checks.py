@@ -99,7 +99,7 @@ def _disk(runs: Path) -> Check:
 def _wandb() -> Check:
     if importlib.util.find_spec("wandb") is None:
         return Check("wandb", "absent", "the package is not installed; runs are recorded on disk all the same")
-    mode = account.mode("auto")
+    mode = account.resolve_mode("auto")
     if mode == "offline":
         return Check("wandb", "absent", "no API key: runs are logged offline; to see them online run: wandb login")
     return Check("wandb", "sound", f"{mode}, by WANDB_MODE or the API key that is configured")

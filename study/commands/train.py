@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     if summary := Record(options.runs, spec).summary():  # before torch is imported, which takes seconds
         print(f"{spec.name} is done already: {describe(summary)}")
         return 0
-    from study.machine.options import Machine
+    from study.machine.options import MachineOptions
     from study.training.train import train
 
-    return train(spec, Machine(**{name: getattr(options, name) for name in MACHINE_OPTIONS}))
+    return train(spec, MachineOptions(**{name: getattr(options, name) for name in MACHINE_OPTIONS}))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from study.machine.options import Machine
+from study.machine.options import MachineOptions
 from study.spec import InputError
 
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
@@ -48,11 +48,11 @@ def check_devices(devices: int) -> None:
         raise InputError(f"--devices={devices} cannot be had; this machine has {have}")
 
 
-def step_path(machine: Machine, dataset: str) -> str:
-    """How steps are taken: as a captured ``graph`` on one GPU that holds the images, else ``plain``.
+def step_mode(machine: MachineOptions, dataset: str) -> str:
+    """Choose how steps are taken: as a captured ``graph`` on one GPU that holds the images, else ``plain``.
 
     Raises:
-        InputError: a graph is asked for where there can be none.
+        InputError: A graph is requested where none can be captured.
     """
     if machine.step == "plain":
         return "plain"
@@ -67,8 +67,8 @@ def step_path(machine: Machine, dataset: str) -> str:
     return "plain" if missing else "graph"
 
 
-def settle(precision: str) -> None:
-    """Say what torch leaves open: convolutions that sum in a fixed order, and TF32 for fp32 on GPUs that have it."""
+def configure_torch(precision: str) -> None:
+    """Set torch's switches: deterministic convolutions, and TF32 for fp32 on GPUs that have it."""
     torch.backends.cudnn.deterministic = True  # or a resumed run would end elsewhere
     torch.backends.cudnn.allow_tf32 = True
     torch.set_float32_matmul_precision("high")

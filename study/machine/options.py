@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineOptions:
     """Where a cell runs: nothing here changes what it means (rule 3).
 
     `devices` are those of one node; under torchrun it says itself how many it started, and on how many nodes.
@@ -38,8 +38,8 @@ def is_under_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def is_launched() -> bool:
-    """Whether `study launch` gave this process its slice of the GPUs."""
+def has_slice() -> bool:
+    """Whether `study launch` started this process on a slice of the GPUs."""
     return "STUDY_SLICE" in os.environ
 
 

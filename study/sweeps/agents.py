@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from study.recording.record import CLIENT, Record, unwritable
-from study.recording.wandb.account import PROJECT, asking, check_account, mode
+from study.recording.wandb.account import PROJECT, check_account, resolve_mode, wandb_call
 from study.spec import InputError, Spec
 from study.sweeps.local import Display, command, interrupt, print_table
 
@@ -109,9 +109,9 @@ def _unfinished(records: Sequence[Record]) -> list[Record]:
 def create(file: Path) -> str:
     """Make the sweep in W&B; returns its path, ENTITY/PROJECT/SWEEP."""
     instead = f"without W&B: python -m study sweep {file}"
-    mode("online")  # which needs the package
+    resolve_mode("online")  # which needs the package
     check_account(instead)
-    with asking("W&B cannot make the sweep", f"fix it, or {instead}"):
+    with wandb_call("W&B cannot make the sweep", f"fix it, or {instead}"):
         import wandb
 
         sweep = wandb.sweep(yaml.safe_load(file.read_text()), project=os.environ.get("WANDB_PROJECT", PROJECT))

@@ -90,7 +90,7 @@ class TrainingModule(pl.LightningModule):
     """The network of one cell with its training loop, its evaluation and its checkpoint.
 
     Attributes:
-        path: How steps are taken, ``plain`` or ``graph``.
+        step_mode: How steps are taken, ``plain`` or ``graph``.
         checkpoint_every: Blocks between which activations are kept; 0 keeps all.
         step: Updates done so far.
         stop_requested: Whether to end after the step that runs.
@@ -100,13 +100,13 @@ class TrainingModule(pl.LightningModule):
         confusion: Test images of the last evaluation by true class (rows) and predicted class (columns), (C, C).
     """
 
-    def __init__(self, spec: Spec, dataset: DataSet, path: str = "plain", checkpoint_every: int = 0) -> None:
+    def __init__(self, spec: Spec, dataset: DataSet, step_mode: str = "plain", checkpoint_every: int = 0) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.spec, self.recipe, self.dataset = spec, recipe_for(spec), dataset
         torch.manual_seed(spec.seed)
         self.net = network.build(spec.dataset, spec.depth, spec.shortcut).to(memory_format=torch.channels_last)
-        self.path, self.checkpoint_every = path, checkpoint_every
+        self.step_mode, self.checkpoint_every = step_mode, checkpoint_every
         self.at_once = AT_ONCE
         self.step = 0
         self.stop_requested = False
@@ -150,7 +150,7 @@ class TrainingModule(pl.LightningModule):
         backward = self.manual_backward if self.trainer.world_size > 1 else torch.autograd.backward
         one = partial(update, forward, optimizer, self._count, backward)
         self.steps: Steps = PlainSteps(one, optimizer, self._batch)
-        if self.path == "graph" and isinstance(self.images, Images):
+        if self.step_mode == "graph" and isinstance(self.images, Images):
             self.steps = GraphSteps(ResidentSteps(one, optimizer, self.images, self.spec.seed))
 
     def train_dataloader(self) -> Ranges:

@@ -15,8 +15,16 @@ from pytorch_lightning.strategies import DDPStrategy
 from study.data.datasets import load_in_memory
 from study.data.imagenet.batches import load_imagenet
 from study.data.interface import DataSet
-from study.machine.device import check_devices, check_disk, die_with_parent, has_cuda, peak_memory_mb, settle, step_path
-from study.machine.options import Machine, is_first_rank, is_launched, is_under_torchrun
+from study.machine.device import (
+    check_devices,
+    check_disk,
+    configure_torch,
+    die_with_parent,
+    has_cuda,
+    peak_memory_mb,
+    step_mode,
+)
+from study.machine.options import MachineOptions, has_slice, is_first_rank, is_under_torchrun
 from study.probes.responses import layer_responses
 from study.recipes import recipe_for
 from study.recording.provenance import now, provenance
@@ -28,19 +36,19 @@ from study.training.module import TrainingModule
 from study.weights.digest import weights_sha256
 
 
-def train(spec: Spec, machine: Machine) -> int:
+def train(spec: Spec, machine: MachineOptions) -> int:
     """Train a cell, or go on with it; returns the exit status.
 
     Raises:
         InputError: something that the user can fix, before anything is trained.
     """
-    if is_launched() or not is_first_rank():
+    if has_slice() or not is_first_rank():
         die_with_parent()
     record = Record(machine.runs, spec)
     check_devices(machine.devices_here)
-    path = step_path(machine, spec.dataset)
-    settle(machine.precision)
-    module = TrainingModule(spec, load(spec, machine.data), path, machine.checkpoint_every)
+    mode = step_mode(machine, spec.dataset)
+    configure_torch(machine.precision)
+    module = TrainingModule(spec, load(spec, machine.data), mode, machine.checkpoint_every)
     if is_first_rank():
         record.open(provenance(spec, machine, module.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
     try:
@@ -62,7 +70,7 @@ def load(spec: Spec, root: Path) -> DataSet:
     return load_in_memory(spec.dataset, root)
 
 
-def _fit(module: TrainingModule, record: Record, machine: Machine) -> int:
+def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int:
     """Run the trainer to the end of the recipe or to a signal."""
     mirror = tracking.mirror(record, machine.wandb) if is_first_rank() else None
     trainer = build_trainer(record, machine, mirror)
@@ -83,7 +91,7 @@ def _fit(module: TrainingModule, record: Record, machine: Machine) -> int:
     return 0
 
 
-def build_trainer(record: Record, machine: Machine, logger: Logger | None) -> pl.Trainer:
+def build_trainer(record: Record, machine: MachineOptions, logger: Logger | None) -> pl.Trainer:
     """A Trainer that adds nothing of its own: no sampler, no bar, no checkpoint, no limit but the cell's."""
     cuda = has_cuda()
     ddp = DDPStrategy(process_group_backend="nccl" if cuda else "gloo", broadcast_buffers=False)

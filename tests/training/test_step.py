@@ -19,7 +19,7 @@ from study import network
 from study.bench.measures import LiveBytes
 from study.data.digits import load_digits
 from study.data.images import Images
-from study.machine.options import Machine
+from study.machine.options import MachineOptions
 from study.recipes import RECIPES, learning_rate
 from study.recording.record import Record
 from study.training.module import Tally, TrainingModule
@@ -46,7 +46,7 @@ def fit(tmp_path: Path, at_once: int, **changes: float) -> TrainingModule:
         module.warm_until = None
     record = Record(tmp_path / str(at_once), SPEC)
     record.open({"recipe": {}, "data_fingerprint": ""})
-    build_trainer(record, Machine(precision="bf16"), None).fit(module)
+    build_trainer(record, MachineOptions(precision="bf16"), None).fit(module)
     return module
 
 
@@ -153,7 +153,7 @@ def test_a_cell_trained_in_segments_is_the_cell(tmp_path: Path) -> None:
         module.recipe = replace(module.recipe, steps=20, evaluations=1)
         record = Record(tmp_path / str(i), SPEC)
         record.open({"recipe": {}, "data_fingerprint": ""})
-        build_trainer(record, Machine(), None).fit(module)
+        build_trainer(record, MachineOptions(), None).fit(module)
     assert weights_sha256(modules[0].net) == weights_sha256(modules[1].net)
 
 
@@ -164,10 +164,10 @@ class TestOnAGpu:
 
     def test_captured_steps_are_the_plain_ones(self) -> None:
         """200 steps: bit-equal batches, weights and loss within what another order of sums can do."""
-        from study.machine.device import settle
+        from study.machine.device import configure_torch
         from study.training.step import GraphSteps
 
-        settle("32")
+        configure_torch("32")
         (one, counted, batches), (other, counted_too, same) = (
             learn(make, torch.device("cuda"), 200) for make in (plain, lambda *given: GraphSteps(resident(*given)))
         )

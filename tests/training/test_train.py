@@ -18,7 +18,7 @@ from study import network
 from study.data.cifar10 import load_cifar10
 from study.data.digits import load_digits
 from study.data.images import Images
-from study.machine.options import Machine
+from study.machine.options import MachineOptions
 from study.probes.responses import layer_responses
 from study.recipes import learning_rate, recipe_for
 from study.recording.record import Record
@@ -137,7 +137,7 @@ def fit(module: TrainingModule, runs: Path) -> Record:
     """Train a module that a test has altered, by the real Trainer."""
     record = Record(runs, module.spec)
     record.open({"recipe": {}, "data_fingerprint": ""})
-    build_trainer(record, Machine(precision="bf16"), None).fit(module)
+    build_trainer(record, MachineOptions(precision="bf16"), None).fit(module)
     return record
 
 

@@ -1,4 +1,4 @@
-"""Whether W&B can be used here, found out without asking it, and what holds whenever it is asked."""
+"""The W&B account: whether W&B can be used on this machine, and a guard around calls of its client."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ PROJECT = "resnet-study"  # where WANDB_PROJECT names no other
 FAREWELL = 10.0  # seconds for wandb's service to end; where its server is gone it may never do so by itself
 
 
-def mode(asked: str) -> str:
-    """What ``--wandb`` comes to here: online, offline or disabled.
+def resolve_mode(requested: str) -> str:
+    """Resolve the value of ``--wandb`` to online, offline or disabled.
 
-    ``auto`` is what WANDB_MODE says, else online where an API key is configured, else offline.
+    ``auto`` is the value of WANDB_MODE if that is set, else online if an API key is configured, else offline.
 
     Raises:
-        InputError: W&B is asked for but not installed.
+        InputError: W&B is requested but not installed.
     """
     preset = os.environ.get("WANDB_MODE", "")
-    if asked == "auto" and preset in ("online", "offline", "disabled"):
-        asked = preset
-    if asked == "disabled":
-        return asked
+    if requested == "auto" and preset in ("online", "offline", "disabled"):
+        requested = preset
+    if requested == "disabled":
+        return requested
     if importlib.util.find_spec("wandb") is None:
-        if asked != "auto":
-            raise InputError(f"--wandb={asked} needs wandb; run: pip install wandb, or give --wandb=disabled")
+        if requested != "auto":
+            raise InputError(f"--wandb={requested} needs wandb; run: pip install wandb, or give --wandb=disabled")
         return "disabled"
-    if asked != "auto":
-        return asked
+    if requested != "auto":
+        return requested
     return "online" if has_account() else "offline"
 
 
@@ -52,11 +52,15 @@ def check_project(path: str) -> None:
 
 
 @contextmanager
-def asking(what: str, fix: str) -> Iterator[None]:
-    """Ask W&B for something through its client, whose service ends with the question.
+def wandb_call(what: str, fix: str) -> Iterator[None]:
+    """Call W&B's client inside this context; its background service ends with the context.
+
+    Args:
+        what: What failed, if the call fails: the beginning of the message.
+        fix: What to do then: the end of the message.
 
     Raises:
-        InputError: the client failed; its errors have no base class in common.
+        InputError: The client failed; its errors have no base class in common.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
     try:

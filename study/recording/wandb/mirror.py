@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import Logger
 
 from study.recipes import recipe_for
 from study.recording.record import CLIENT, FIGURES, Record, covariates
-from study.recording.wandb.account import PROJECT, end_client, mode
+from study.recording.wandb.account import PROJECT, end_client, resolve_mode
 from study.spec import Spec
 
 if TYPE_CHECKING:
@@ -116,9 +116,9 @@ class Mirror(Logger):
         _close(run, 0)
 
 
-def mirror(record: Record, asked: str) -> Mirror | None:
+def mirror(record: Record, requested: str) -> Mirror | None:
     """The mirror of a record that is open; None where W&B is off. Call it on rank 0 only."""
-    chosen = mode(asked)
+    chosen = resolve_mode(requested)
     if chosen == "disabled":
         return None
     folders = dict.fromkeys(("WANDB_CACHE_DIR", "WANDB_DATA_DIR"), str((record.folder.parent / CLIENT).absolute()))
