@@ -6,7 +6,8 @@ import argparse
 
 from study.commands.flags import MACHINE_OPTIONS, Verbs, add_machine_options
 from study.recipes import per_device_batch, recipe_for
-from study.recording.record import Record, describe
+from study.recording.evaluation import Evaluation, describe
+from study.recording.record import Record
 from study.spec import DATASETS, SHORTCUTS, Spec
 
 
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
     per_device_batch(recipe_for(spec), options.devices)
     if summary := Record(options.runs, spec).summary():  # before torch is imported, which takes seconds
-        print(f"{spec.name} is done already: {describe(summary)}")
+        print(f"{spec.name} is done already: {describe(Evaluation.from_row(summary))}")
         return 0
     from study.machine.options import MachineOptions
     from study.training.train import train

@@ -23,10 +23,11 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from study.recording.evaluation import Evaluation
+from study.recording.evaluation import Row as Row  # also the type of what is written here
 from study.spec import InputError, Spec
 
 State = Literal["finished", "running", "interrupted", "missing"]
-Row = dict[str, Any]
 
 CLIENT = "wandb"  # the folder beside the cells' that belongs to the W&B client
 FIGURES = ("responses", "confusion")  # what a finished run leaves besides its summary
@@ -125,6 +126,11 @@ class Record:
         path = self.folder / "metrics.jsonl"
         return list(_rows(path.read_text())) if path.exists() else []
 
+    def last_evaluation(self) -> Evaluation | None:
+        """The evaluation in the last line of metrics.jsonl; None before the first."""
+        last = next(reversed(self.history()), None)
+        return None if last is None else Evaluation.from_row(last)
+
     def provenance(self) -> Row:
         """Where the run began and where it was resumed; empty before the first start."""
         return read_json(self.folder / "provenance.json") or {}
@@ -213,14 +219,6 @@ def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
 def unwritable(runs: Path, error: OSError) -> InputError:
     """What to say of a runs folder that cannot be written."""
     return InputError(f"runs folder {runs} cannot be written ({error.strerror}); give another with --runs=PATH")
-
-
-def describe(summary: Row) -> str:
-    """One line about a finished run."""
-    return (
-        f"train {summary['train/top1_error']:.2f} %, test {summary['test/top1_error']:.2f} % "
-        f"({summary['test/wrong']} of {summary['test/seen']} wrong), {60 * summary['hours']:.1f} minutes"
-    )
 
 
 def _rows(text: str) -> Iterator[Row]:

@@ -26,6 +26,7 @@ from rich.table import Table
 
 from study.machine.mps import shared_gpu
 from study.recipes import recipe_for
+from study.recording.evaluation import Evaluation
 from study.recording.record import FACTORS, Record, unwritable
 from study.spec import InputError, Spec
 
@@ -251,10 +252,9 @@ class Display:
         spec = record.spec
         if spec.name not in self._bars:
             self._bars[spec.name] = self.progress.add_task(spec.title, total=recipe_for(spec).steps)
-        if history := record.history():
-            text = "{title}  train {train/top1_error:.2f}%  test {test/top1_error:.2f}%  {where}"
-            text = text.format(title=spec.title, where=where, **history[-1])
-            self.progress.update(self._bars[spec.name], completed=history[-1]["step"], description=text)
+        if last := record.last_evaluation():
+            text = f"{spec.title}  train {last.train.percent:.2f}%  test {last.test.percent:.2f}%  {where}"
+            self.progress.update(self._bars[spec.name], completed=last.step, description=text)
 
     def drop(self, record: Record) -> None:
         """A cell is done with; one that was interrupted may come again, and counts once."""
@@ -273,12 +273,15 @@ def print_table(title: str, records: Sequence[Record]) -> None:
     for heading in ("step", "train %", "test %", "minutes"):
         table.add_column(heading, justify="right")
     for record in records:
-        last = next(reversed(record.history()), None)
-        shown = (last["train/top1_error"], last["test/top1_error"], 60 * last["hours"]) if last else ()
-        table.add_row(
-            record.spec.name, record.state(), *([str(last["step"])] if last else []), *(f"{x:.2f}" for x in shown)
-        )
+        table.add_row(record.spec.name, record.state(), *_measured(record.last_evaluation()))
     _console().print(table)
+
+
+def _measured(last: Evaluation | None) -> list[str]:
+    """Step, training error, test error and minutes of a row of the table; nothing before the first evaluation."""
+    if last is None:
+        return []
+    return [str(last.step), f"{last.train.percent:.2f}", f"{last.test.percent:.2f}", f"{60 * last.hours:.2f}"]
 
 
 def _console() -> Console:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from time import perf_counter
 from types import FrameType
 from typing import Any
@@ -19,6 +20,7 @@ from pytorch_lightning.callbacks import Callback
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
+from study.recording.evaluation import Evaluation
 from study.recording.record import Record
 from study.training.module import TrainingModule
 
@@ -64,7 +66,8 @@ class Clock(Callback):
         """The evaluation ends."""
         module = _training_module(pl_module)
         self._switch(module, "")
-        module.metrics |= {"images_per_second": self._speed, "hours": sum(self.seconds.values()) / 3600}
+        hours = sum(self.seconds.values()) / 3600
+        module.evaluation = replace(_evaluation(module), images_per_second=self._speed, hours=hours)
 
     def state_dict(self) -> dict[str, float]:
         """The seconds up to now, for the checkpoint."""
@@ -84,9 +87,10 @@ class Recorder(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add one row, unless a resumed run only repeats it."""
-        if trainer.is_global_zero and self.record.append(_training_module(pl_module).metrics):
+        row = _evaluation(pl_module).row()
+        if trainer.is_global_zero and self.record.append(row):
             for logger in trainer.loggers:
-                logger.log_metrics(_training_module(pl_module).metrics)
+                logger.log_metrics(row)
 
 
 class Checkpoint(Callback):
@@ -172,9 +176,10 @@ class ProgressBar(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the errors."""
-        module = _training_module(pl_module)
-        text = "{title}  train {train/top1_error:.2f}%  test {test/top1_error:.2f}%  {images_per_second:,.0f} images/s"
-        self.progress.update(self.task, description=text.format(title=module.spec.title, **module.metrics))
+        last = _evaluation(pl_module)
+        errors = f"train {last.train.percent:.2f}%  test {last.test.percent:.2f}%"
+        text = f"{_training_module(pl_module).spec.title}  {errors}  {last.images_per_second:,.0f} images/s"
+        self.progress.update(self.task, description=text)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the bar as it is."""
@@ -195,3 +200,10 @@ def callbacks(record: Record) -> list[Callback]:
 def _training_module(module: pl.LightningModule) -> TrainingModule:
     assert isinstance(module, TrainingModule)
     return module
+
+
+def _evaluation(module: pl.LightningModule) -> Evaluation:
+    """The evaluation that has just ended."""
+    evaluation = _training_module(module).evaluation
+    assert evaluation is not None
+    return evaluation

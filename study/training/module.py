@@ -7,7 +7,6 @@ path may take many of them in one `training_step`, and because a resumed run sta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -30,6 +29,7 @@ from study.recipes import (
     plateaued,
     recipe_for,
 )
+from study.recording.evaluation import Errors, Evaluation
 from study.spec import Spec
 from study.training.step import (
     AT_ONCE,
@@ -44,20 +44,6 @@ from study.training.step import (
 )
 
 Ranges = DataLoader[tuple[int, int]]  # what Lightning loops over: (first, stop) pairs of steps or of test images
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Two integers and a mean: how many were wrong, how many were seen, and the cross-entropy."""
-
-    wrong: int
-    seen: int
-    loss: float
-
-    @property
-    def percent(self) -> float:
-        """The top-1 error in percent."""
-        return 100.0 * self.wrong / self.seen
 
 
 class Tally:
@@ -96,7 +82,7 @@ class TrainingModule(pl.LightningModule):
         stop_requested: Whether to end after the step that runs.
         warm_until: The step at which the conditional warm-up ended, None while it lasts (Sec. 4.2).
         drops: The steps from which the rate is a tenth each, as far as they are known.
-        metrics: What the last evaluation found, under the names of the record and of W&B.
+        evaluation: The last evaluation of this session, None before the first.
         confusion: Test images of the last evaluation by true class (rows) and predicted class (columns), (C, C).
     """
 
@@ -113,7 +99,7 @@ class TrainingModule(pl.LightningModule):
         self.warm_until: int | None = None if self.recipe.warmup_error is not None else 0
         self.drops = self.recipe.drops
         self._errors: list[float] = []  # running training errors since the last drop, in percent
-        self.metrics: dict[str, float] = {}
+        self.evaluation: Evaluation | None = None
         self._restored: Mapping[str, Tensor] = {}
         self._restored_counts = torch.zeros(1)
 
@@ -226,15 +212,15 @@ class TrainingModule(pl.LightningModule):
             raise RuntimeError(f"{test.seen} test images were counted, but there are {self.images.test_size}")
         self.confusion = self._sum(self.confusion)
         samples = self.step * self.recipe.batch
-        self.metrics = {
-            "step": self.step,
-            "epoch": samples / self.images.train_size,
-            "samples": samples,
-            "lr": learning_rate(self.recipe, self.step - 1, self.warm_until, self.drops),
-            **{f"train/{key}": value for key, value in _columns(train).items()},
-            **{f"test/{key}": value for key, value in _columns(test).items()},
-            **self.images.take_notes(self._sum),
-        }
+        self.evaluation = Evaluation(
+            step=self.step,
+            epoch=samples / self.images.train_size,
+            samples=samples,
+            lr=learning_rate(self.recipe, self.step - 1, self.warm_until, self.drops),
+            train=train,
+            test=test,
+            notes=self.images.take_notes(self._sum),
+        )
         if isinstance(self.recipe, ImageNetRecipe) and self.recipe.plateau:
             self._watch_plateau(train.percent)
         self.trainer.should_stop = self.step >= self.recipe.steps
@@ -280,7 +266,3 @@ class TrainingModule(pl.LightningModule):
 
 def _ranges(pairs: list[tuple[int, int]]) -> Ranges:
     return DataLoader(pairs, batch_size=None, collate_fn=tuple)  # type: ignore[arg-type]
-
-
-def _columns(errors: Errors) -> dict[str, float]:
-    return {"top1_error": errors.percent, "wrong": errors.wrong, "seen": errors.seen, "loss": errors.loss}

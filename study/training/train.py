@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -27,8 +28,9 @@ from study.machine.device import (
 from study.machine.options import MachineOptions, has_slice, is_first_rank, is_under_torchrun
 from study.probes.responses import layer_responses
 from study.recipes import recipe_for
+from study.recording.evaluation import Summary, describe
 from study.recording.provenance import now, provenance
-from study.recording.record import Record, Row, describe
+from study.recording.record import Record, Row
 from study.recording.wandb import mirror as tracking
 from study.spec import Spec
 from study.training.callbacks import Clock, Interrupted, callbacks
@@ -84,8 +86,8 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
         return stop.status
     if trainer.is_global_zero:
         summary = summarise(module, record, trainer)
-        record.finish(summary, figures(module))
-        print(f"{module.spec.name}: {describe(summary)}")
+        record.finish(summary.row(), figures(module))
+        print(f"{module.spec.name}: {describe(summary.last)}")
         if mirror:
             mirror.finish()
     return 0
@@ -118,21 +120,21 @@ def build_trainer(record: Record, machine: MachineOptions, logger: Logger | None
     )
 
 
-def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer) -> Row:
-    """The last evaluation, what it cost and what it left."""
+def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer) -> Summary:
+    """The last evaluation on record, with the speed and the hours of the whole run, and what the run leaves."""
     clock = next(callback for callback in trainer.callbacks if isinstance(callback, Clock))  # type: ignore[attr-defined]
-    last = record.history()[-1]
-    return {
-        **last,
-        "warm_until": module.warm_until,
-        "hours": sum(clock.seconds.values()) / 3600,
-        "train_hours": clock.seconds["train"] / 3600,
-        "images_per_second": last["samples"] / clock.seconds["train"],
-        "peak_memory_mb": peak_memory_mb(),
-        "parameters": module.parameter_count,
-        "weights_sha256": weights_sha256(module.net),
-        "ended": now(),
-    }
+    last = record.last_evaluation()
+    assert last is not None
+    speed, hours = last.samples / clock.seconds["train"], sum(clock.seconds.values()) / 3600
+    return Summary(
+        last=replace(last, images_per_second=speed, hours=hours),
+        warm_until=module.warm_until,
+        train_hours=clock.seconds["train"] / 3600,
+        peak_memory_mb=peak_memory_mb(),
+        parameters=module.parameter_count,
+        weights_sha256=weights_sha256(module.net),
+        ended=now(),
+    )
 
 
 def figures(module: TrainingModule) -> dict[str, Row]:

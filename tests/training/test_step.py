@@ -53,9 +53,10 @@ def fit(tmp_path: Path, at_once: int, **changes: float) -> TrainingModule:
 def test_fifty_steps_at_once_are_fifty_steps(tmp_path: Path) -> None:
     """In bf16: did Lightning's autocast cache its casts of the weights, all fifty would see the first one's."""
     many, single = (fit(tmp_path, at_once, warmup_error=80.0) for at_once in (AT_ONCE, 1))
-    assert many.warm_until == single.warm_until == 50 and many.metrics["lr"] == single.metrics["lr"]
+    assert many.warm_until == single.warm_until == 50 and many.evaluation and single.evaluation
     assert weights_sha256(many.net) == weights_sha256(single.net)
-    assert many.metrics["train/loss"] == single.metrics["train/loss"]
+    assert many.evaluation.lr == single.evaluation.lr
+    assert many.evaluation.train == single.evaluation.train
     assert all(int(m.num_batches_tracked) == 120 for m in many.net.modules() if isinstance(m, nn.BatchNorm2d))
 
 
