@@ -2,11 +2,12 @@
 # make test        every test that needs no GPU, but for the slow ones
 # make test-slow   those: whole sweeps by agents, faults, kills, 1202 layers
 # make lint        style and types
+# make docs        the documentation, in build/docs
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint env
+.PHONY: demo test test-slow lint docs env
 .DELETE_ON_ERROR:
 
 demo: .venv/made
@@ -25,6 +26,10 @@ lint: .venv/made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/made
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Open build/docs/index.html, or serve it: $(BIN)/python -m http.server --directory build/docs"
 
 env: .venv/made
 

@@ -67,7 +67,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "paper45k": replace(_CIFAR10, train_images=45_000),
         # Footnote 3: "we have experimented with more training iterations (3x)".
         "long": replace(_CIFAR10, steps=192_000, drops=(96_000, 144_000)),
-        # A CPU's afternoon: few images, no augmentation and 51 passes, so that they can be memorised; see LOG.md.
+        # A CPU's afternoon: few images, no augmentation and 51 passes, so that they can be memorised
+        # (docs/findings.md has the trials).
         "mini": replace(
             _CIFAR10,
             steps=4_000,
@@ -87,7 +88,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "smoke": replace(_CIFAR10, steps=200, drops=(100, 150), evaluations=4, scale="toy"),
     },
     "digits": {
-        # The degradation problem in miniature: 1,437 images of 8x8 pixels, 15 passes; LOG.md has the trials behind it.
+        # The degradation problem in miniature: 1,437 images of 8x8 pixels, 15 passes (docs/findings.md has the trials).
         "mini": Recipe(batch=64, steps=336, lr=0.05, decay="linear", drops=(), ramp=56, pad=0, flip=False),
     },
     "imagenet": {

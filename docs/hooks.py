@@ -1,0 +1,156 @@
+"""What the pages take from the code when they are built, so that it cannot go out of date.
+
+A comment such as ``<!-- command line -->``, alone on its line, is replaced by what the code says. Files outside docs/
+(the report, its figures, CONTRIBUTING.md, CHANGELOG.md) become pages or files of the site.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from reports.__main__ import parser as reports_parser  # noqa: E402
+from study.commands.flags import parser as study_parser  # noqa: E402
+from study.recipes import DEPARTURES, RECIPES, ImageNetRecipe, Recipe  # noqa: E402
+from tests.architecture import FLOORS, REPORT_FLOORS, files, floor, imports, module  # noqa: E402
+
+RESULTS = "reports/results/"
+PAGES = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+VERDICTS = {"toy": "scaled down"}  # as readers see it
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add what lies outside docs/: the report, its figures, and the pages that GitHub shows."""
+    for path in [ROOT / RESULTS / "report.html", *sorted((ROOT / RESULTS / "figures").glob("*.svg"))]:
+        name = f"results/{path.relative_to(ROOT / RESULTS)}"
+        files.append(File.generated(config, name, abs_src_path=str(path)))
+    for name, source in PAGES.items():
+        files.append(File.generated(config, name, content=_relinked((ROOT / source).read_text())))
+    return files
+
+
+def _relinked(text: str) -> str:
+    """A page of the repository's root as a page of docs/: links into docs/ lose that folder, others to code go."""
+    text = re.sub(r"\]\(docs/", "](", text)
+    for name, source in PAGES.items():
+        text = text.replace(f"]({source})", f"]({name})")
+    return re.sub(r"\[([^]]+)\]\((?!https?:|#)(?![\w/]+\.md[)#])[^)]+\)", r"\1", text)
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Replace each ``<!-- name -->`` by what the code says."""
+    for name, make in PARTS.items():
+        if f"<!-- {name} -->" in markdown:
+            markdown = markdown.replace(f"<!-- {name} -->", make())
+    return markdown
+
+
+def results() -> str:
+    """README's figure and table."""
+    text = (ROOT / "README.md").read_text()
+    _, block = text.split("<!-- results: written by python -m reports build -->")
+    return block.split("<!-- results end -->")[0].strip().replace(RESULTS, "results/")
+
+
+def claims() -> str:
+    """Every verdict of the committed report, by comparison."""
+    found = json.loads((ROOT / RESULTS / "claims.json").read_text())
+    rows = [
+        (claim["id"], claim["where"], claim["statement"], VERDICTS.get(claim["verdict"], claim["verdict"]))
+        for claim in found
+        if claim["verdict"] != "missing"
+    ]
+    groups = [claim["group"] for claim in found if claim["verdict"] != "missing"]
+    return table(
+        ("claim", "in the paper", "statement", "comparison", "verdict"),
+        [(*row[:3], group, row[3]) for row, group in zip(rows, groups, strict=True)],
+    )
+
+
+def command_line() -> str:
+    """Every verb of the two programs with its flags."""
+    return "\n\n".join([*_program(study_parser()), *_program(reports_parser())])
+
+
+def _program(parser: argparse.ArgumentParser) -> Iterator[str]:
+    yield f"## python -m {parser.prog}"
+    yield parser.description or ""
+    verbs = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    helps = {choice.dest: choice.help for choice in verbs._choices_actions}
+    for name, verb in verbs.choices.items():
+        yield f"### {parser.prog} {name}"
+        yield sentence(helps[name] or "")
+        yield table(("argument", "meaning"), [_argument(action) for action in verb._actions if action.dest != "help"])
+
+
+def _argument(action: argparse.Action) -> tuple[str, str]:
+    default = str(action.default).replace(str(ROOT), ".")
+    text = (action.help or "").replace("%(default)s", default)
+    name = action.option_strings[0] if action.option_strings else action.dest.upper()
+    takes = "" if action.nargs == 0 or not action.option_strings else f"={action.metavar or action.dest.upper()}"
+    needed = "; required" if action.required and action.option_strings else ""
+    return f"`{name}{takes}`", f"{text}{needed}"
+
+
+def recipes() -> str:
+    """Every recipe in numbers."""
+    head = ("data set", "recipe", "steps", "batch", "learning rate", "divided by 10 at", "training images", "evaluations")
+    return table(head, [(f"`{data}`", f"`{name}`", *_recipe(r)) for data in RECIPES for name, r in RECIPES[data].items()])
+
+
+def _recipe(recipe: Recipe) -> Iterable[str]:
+    drops = ", ".join(f"{drop:,}" for drop in recipe.drops)
+    if isinstance(recipe, ImageNetRecipe) and not drops:
+        drops = "when the training error stops falling"
+    images = f"{recipe.train_images:,}" if recipe.train_images else "all"
+    yield from (f"{recipe.steps:,}", str(recipe.batch), str(recipe.lr))
+    yield from (drops or "linear to 0", images, str(recipe.evaluations))
+
+
+def departures() -> str:
+    """Where the study departs from the paper."""
+    return table(("what", "the paper", "this study"), [(each.what, each.paper, each.ours) for each in DEPARTURES])
+
+
+def floors() -> str:
+    """The folders from the roof to the ground, each with the folders that it imports."""
+    rows = [(f"`{name}`", what, _lower(name)) for name, what in {**REPORT_FLOORS, **FLOORS}.items()]
+    return table(("folder", "job", "imports"), rows)
+
+
+def _lower(name: str) -> str:
+    inside = [path for path in files() if floor(module(path)) == name]
+    used = {floor(imported) for path in inside for imported in imports(path)} - {name, ""}
+    order = [*REPORT_FLOORS, *FLOORS]
+    return ", ".join(f"`{each}`" for each in sorted(used, key=order.index)) or "–"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; bars inside cells are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "results": results,
+    "claims": claims,
+    "command line": command_line,
+    "recipes": recipes,
+    "departures": departures,
+    "floors": floors,
+}
