@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from reports.__main__ import parser as reports_parser  # noqa: E402
-from study.commands.flags import parser as study_parser  # noqa: E402
+from study.commands.cli import parser as study_parser  # noqa: E402
 from study.recipes import DEPARTURES, RECIPES, ImageNetRecipe, Recipe  # noqa: E402
 from tests.architecture import FLOORS, REPORT_FLOORS, files, floor, imports, module  # noqa: E402
 
@@ -104,8 +104,9 @@ def _argument(action: argparse.Action) -> tuple[str, str]:
 
 def recipes() -> str:
     """Every recipe in numbers."""
-    head = ("data set", "recipe", "steps", "batch", "learning rate", "divided by 10 at", "training images", "evaluations")
-    return table(head, [(f"`{data}`", f"`{name}`", *_recipe(r)) for data in RECIPES for name, r in RECIPES[data].items()])
+    head = ("data set", "recipe", "steps", "batch", "learning rate", "divided by 10 at", "images", "evaluations")
+    named = [(data, name, recipe) for data, recipes in RECIPES.items() for name, recipe in recipes.items()]
+    return table(head, [(f"`{data}`", f"`{name}`", *_recipe(recipe)) for data, name, recipe in named])
 
 
 def _recipe(recipe: Recipe) -> Iterable[str]:
