@@ -1,8 +1,15 @@
-"""The floors of the house: a folder imports only what stands below it. `test_imports` enforces this table."""
+"""The floors of the house: a folder imports only what stands below it.
+
+    python -m tests.architecture             print the picture of the floors
+    python -m tests.architecture --write     write it into CONTRIBUTING.md
+
+`test_imports` enforces the table, and `test_docs` that the picture is of today.
+"""
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +73,31 @@ def floor(name: str) -> str:
     """The floor on which a module stands: ``study.data``; "" for the packages themselves and ``__main__``."""
     folder = ".".join(name.split(".")[:2])
     return folder if folder in FLOORS | REPORT_FLOORS else ""
+
+
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+BEGIN, END = "<!-- floors: written by python -m tests.architecture --write -->", "<!-- floors end -->"
+
+
+def picture() -> str:
+    """The floors as text, `reports` above `study`, each from the roof to the ground."""
+    lines = ["reports: judges, imports no torch", *_lines(REPORT_FLOORS), ""]
+    lines += ["study: trains", *_lines(FLOORS)]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _lines(floors: dict[str, str]) -> list[str]:
+    return [f"  {name.split('.')[1]:11} {what}" for name, what in floors.items()]
+
+
+def with_picture(text: str) -> str:
+    """A page with the picture between its two marks."""
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{picture()}\n\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        CONTRIBUTING.write_text(with_picture(CONTRIBUTING.read_text()))
+    else:
+        print(picture())

@@ -7,9 +7,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reports.__main__ import parser as reports_parser
 from study.commands.cli import parser as study_parser
+from study.recipes import RECIPES
+from tests.architecture import CONTRIBUTING, FLOORS, REPORT_FLOORS, with_picture
 from tests.support import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -47,3 +50,37 @@ def test_the_readme_is_one_page() -> None:
 def test_the_python_of_a_page_runs(page: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     exec(compile("\n".join(blocks), str(page), "exec"), {})
+
+
+def test_the_picture_of_the_floors_is_of_today() -> None:
+    text = CONTRIBUTING.read_text()
+    assert with_picture(text) == text, "run: python -m tests.architecture --write"
+
+
+def test_the_readmes_map_has_every_folder() -> None:
+    code = (ROOT / "README.md").read_text().split("## The code")[1].split("\n## ")[0]
+    for floor in (*FLOORS, *REPORT_FLOORS):
+        assert re.search(rf" {floor.split('.')[1]}(/|\.py) ", code), floor
+
+
+def test_every_recipe_is_described() -> None:
+    page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
+    described = set(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE))
+    assert {(name, dataset) for dataset, recipes in RECIPES.items() for name in recipes} <= described
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    text = (ROOT / "mkdocs.yml").read_text()
+    listed = set(re.findall(r"[\w/]+\.md", text.split("\nnav:")[1]))
+    here = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert listed == here | {page for page in BUILT if page.endswith(".md")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=name)
+def test_a_workflow_calls_targets_that_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    jobs = yaml.safe_load(path.read_text())["jobs"]
+    commands = [step["run"].split() for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert commands
+    for program, *parts in commands:
+        assert program in (".ci/run", "make") and set(parts) <= targets
