@@ -6,7 +6,7 @@ Imports torch and nothing of ours. Images (N, C, H, W) go in, logits (N, classes
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,23 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 
+class Task(NamedTuple):
+    """What a data set asks of its networks: input channels, classes, and the family they come from."""
+
+    channels: int
+    classes: int
+    family: Literal["cifar", "imagenet"]
+
+
+TASKS = {
+    "digits": Task(1, 10, "cifar"),
+    "cifar10": Task(3, 10, "cifar"),
+    "imagenet": Task(3, 1000, "imagenet"),
+}
+
+
 class Architecture(NamedTuple):
-    """What depth and data set derive: stage widths, blocks per stage, the block and the classes."""
+    """The sizes of a network, derived from data set and depth: stage widths, blocks per stage, kind of block."""
 
     channels: int
     classes: int
@@ -31,15 +46,38 @@ IMAGENET_BLOCKS = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }  # Table 1
+FIRST_BOTTLENECK_DEPTH = 50  # Table 1
 
 
 def architecture(dataset: str, depth: int) -> Architecture:
-    """Sec. 4.2: 6n+2 layers in three stages of n blocks; Table 1: the ImageNet nets."""
-    if dataset == "imagenet":
-        return Architecture(3, 1000, (64, 128, 256, 512), IMAGENET_BLOCKS[depth], bottleneck=depth >= 50)
+    """Derive a network's sizes: three stages of n blocks for 6n+2 layers (Sec. 4.2), or a network of Table 1.
+
+    Raises:
+        ValueError: the data set is unknown, or its family has no network of this depth.
+    """
+    if dataset not in TASKS:
+        raise ValueError(f"data set {dataset!r} is unknown; choose one of: {', '.join(TASKS)}")
+    task = TASKS[dataset]
+    match task.family:
+        case "cifar":
+            return _cifar(task, depth)
+        case "imagenet":
+            return _imagenet(task, depth)
+
+
+def _cifar(task: Task, depth: int) -> Architecture:
     if (depth - 2) % 6 or depth < 8:
-        raise ValueError(f"depth {depth} is not 6n+2")
-    return Architecture(1 if dataset == "digits" else 3, 10, (16, 32, 64), ((depth - 2) // 6,) * 3, bottleneck=False)
+        raise ValueError(f"depth {depth} is not 6n+2, as in 8, 20, 56 or 110")
+    blocks = (depth - 2) // 6
+    return Architecture(task.channels, task.classes, (16, 32, 64), (blocks, blocks, blocks), bottleneck=False)
+
+
+def _imagenet(task: Task, depth: int) -> Architecture:
+    if depth not in IMAGENET_BLOCKS:
+        depths = ", ".join(map(str, IMAGENET_BLOCKS))
+        raise ValueError(f"depth {depth} is not an ImageNet network of Table 1; choose one of: {depths}")
+    widths, bottleneck = (64, 128, 256, 512), depth >= FIRST_BOTTLENECK_DEPTH
+    return Architecture(task.channels, task.classes, widths, IMAGENET_BLOCKS[depth], bottleneck)
 
 
 class PadShortcut(nn.Module):
@@ -72,7 +110,7 @@ def shortcut(kind: str, width_in: int, width_out: int, stride: int) -> nn.Module
         return Projection(width_in, width_out, stride)
     if kind in ("A", "B"):
         return PadShortcut(width_out - width_in, stride) if changes else nn.Identity()
-    raise ValueError(f"shortcut {kind!r} is none of: none, A, B, C")
+    raise ValueError(f"shortcut {kind!r} is unknown; choose one of: none, A, B, C")
 
 
 def conv(width_in: int, width_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -171,13 +209,19 @@ def initialise(net: nn.Module, generator: torch.Generator) -> None:
 
 
 def build(dataset: str, depth: int, shortcut: str, stride_in: str = "1x1") -> ResNet:
-    """The network of one cell, with initial weights from torch's global random state (one draw).
+    """Build one network of the paper, with initial weights from torch's global random state (one draw).
 
     Args:
-        dataset: ``digits``, ``cifar10`` or ``imagenet``.
-        depth: Weighted layers: 6n+2, or for ImageNet 18, 34, 50, 101, 152.
-        shortcut: ``none`` (a plain net), ``A``, ``B`` or ``C``.
+        dataset: A name in TASKS: ``digits``, ``cifar10`` or ``imagenet``.
+        depth: Weighted layers: 6n+2, or for ImageNet a key of IMAGENET_BLOCKS.
+        shortcut: ``none`` (a plain network), ``A``, ``B`` or ``C``.
         stride_in: Which layer of a bottleneck has the stride: ``1x1`` as in the paper, or ``3x3`` for others' weights.
+
+    Raises:
+        ValueError: there is no such data set, depth or shortcut; the message names the choices.
+
+    >>> sum(weights.numel() for weights in build("cifar10", 20, "A").parameters())
+    269722
     """
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), device="cpu")))
     net = ResNet(architecture(dataset, depth), shortcut, stride_in)

@@ -6,7 +6,7 @@ learning rate is a pure function of the step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -56,7 +56,12 @@ class ImageNetRecipe(Recipe):
 WARMUP_WINDOW = 50  # steps whose training error decides whether the warm-up ends: one batch alone fires far too early
 PLATEAU, PLATEAU_MARGIN = 5, 0.1  # evaluations (25,000 steps of `plateau`), and points of error between their means
 PLATEAU_DROPS = 2  # as many as the paper's curves show
-WARMUP_DEPTH = 110  # Sec. 4.2: the nets from this depth on start at `warmup_lr`
+WARMUP_DEPTH = 110  # Sec. 4.2: the networks from this depth on start at `warmup_lr`
+WARMUP_ERROR = 80.0  # Sec. 4.2: until the training error is below 80 %
+# Recipes whose deep networks warm up, by data set: all of CIFAR-10's but footnote 5's.
+WARMED_UP = {
+    "cifar10": ("paper", "paper45k", "long", "mini", "eighth", "smoke"),
+}
 
 _CIFAR10 = Recipe(scale="full")
 
@@ -110,8 +115,44 @@ def recipe_for(spec: Spec) -> Recipe:
     """
     recipes = RECIPES[spec.dataset]
     check_choice(f"recipe for {spec.dataset}", spec.recipe, tuple(recipes))
-    warm = spec.dataset == "cifar10" and spec.depth >= WARMUP_DEPTH and spec.recipe != "nowarmup"
-    return replace(recipes[spec.recipe], warmup_error=80.0) if warm else recipes[spec.recipe]
+    warms_up = spec.depth >= WARMUP_DEPTH and spec.recipe in WARMED_UP.get(spec.dataset, ())
+    return replace(recipes[spec.recipe], warmup_error=WARMUP_ERROR) if warms_up else recipes[spec.recipe]
+
+
+def exhibits(spec: Spec) -> list[str]:
+    """List the exhibits of the paper that a run belongs to, or one word on why it belongs to none.
+
+    >>> exhibits(Spec("cifar10", 20, "none"))
+    ['Fig. 1', 'Fig. 6', 'Fig. 7']
+    """
+    if recipe_for(spec).scale == "toy":
+        return ["scaled down"]
+    return EXHIBITS[spec.dataset](spec) if spec.dataset in EXHIBITS else []
+
+
+def _cifar10_exhibits(spec: Spec) -> list[str]:
+    if spec.recipe != "paper":
+        return [f"variant {spec.recipe}"]
+    is_plain = spec.shortcut == "none"
+    shows = {
+        "Table 6": not is_plain,
+        "Fig. 1": is_plain and spec.depth in (20, 56),
+        "Fig. 6": True,
+        "Fig. 7": spec.depth <= 110,
+    }
+    return [exhibit for exhibit, is_shown in shows.items() if is_shown]
+
+
+def _imagenet_exhibits(spec: Spec) -> list[str]:
+    is_drawn = spec.depth <= 34 and spec.shortcut in ("none", "A")
+    return ["Fig. 4", "Tables 2 to 4"] if is_drawn else ["Tables 2 to 4"]
+
+
+# The data sets that the paper trains on; runs on others are shown beside none of its exhibits.
+EXHIBITS: dict[str, Callable[[Spec], list[str]]] = {
+    "cifar10": _cifar10_exhibits,
+    "imagenet": _imagenet_exhibits,
+}
 
 
 def plateaued(errors: Sequence[float]) -> bool:

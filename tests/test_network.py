@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from study import network, spec
 from study.commands import complexity
-from study.network import BasicBlock, PadShortcut, build
+from study.network import IMAGENET_BLOCKS, TASKS, BasicBlock, PadShortcut, build
 from tests.support import ROOT
 
 GOLDEN = {  # trainable parameters, forward multiply-adds in millions
@@ -122,3 +123,24 @@ def test_there_is_no_dropout_and_batch_norm_follows_each_convolution() -> None:
     kinds = [type(m) for m in net.modules() if not list(m.children())]
     assert not any(issubclass(kind, nn.Dropout) for kind in kinds)
     assert kinds.count(nn.Conv2d) == kinds.count(nn.BatchNorm2d)
+
+
+@pytest.mark.parametrize(
+    ("net", "says"),
+    [
+        (("nonsense", 20, "A"), "data set 'nonsense' is unknown; choose one of: digits, cifar10, imagenet"),
+        (("imagenet", 35, "A"), "depth 35 is not .* choose one of: 18, 34, 50, 101, 152"),
+        (("cifar10", 21, "A"), r"depth 21 is not 6n\+2"),
+        (("cifar10", 20, "D"), "shortcut 'D' is unknown; choose one of: none, A, B, C"),
+    ],
+)
+def test_a_network_that_does_not_exist_is_refused_with_the_choices(net: tuple[str, int, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        build(*net)
+
+
+def test_the_networks_are_those_that_a_spec_may_name() -> None:
+    """`network` imports nothing of ours, so what it repeats of `spec` is compared here."""
+    assert {name: task.family for name, task in TASKS.items()} == spec.FAMILIES
+    assert tuple(IMAGENET_BLOCKS) == spec.IMAGENET_DEPTHS
+    assert network.FIRST_BOTTLENECK_DEPTH == spec.FIRST_BOTTLENECK_DEPTH

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from study.recipes import RECIPES, ImageNetRecipe, learning_rate, per_device_batch, plateaued, recipe_for
+from study.recipes import RECIPES, ImageNetRecipe, exhibits, learning_rate, per_device_batch, plateaued, recipe_for
 from study.spec import InputError, Spec
 
 
@@ -106,3 +106,40 @@ def test_an_unknown_recipe_is_named() -> None:
         InputError, match="'quick' is unknown; choose one of: paper, paper45k, long, mini, eighth, nowarmup, smoke"
     ):
         recipe_for(Spec("cifar10", 20, "A", "quick"))
+
+
+def test_the_warm_up_is_that_of_110_layers_on_cifar10_but_for_footnote_5() -> None:
+    for recipe in RECIPES["cifar10"]:
+        assert recipe_for(Spec("cifar10", 56, "A", recipe)).warmup_error is None
+        wanted = None if recipe == "nowarmup" else 80.0
+        assert recipe_for(Spec("cifar10", 110, "A", recipe)).warmup_error == wanted, recipe
+    assert recipe_for(Spec("digits", 110, "A")).warmup_error is None
+    assert recipe_for(Spec("imagenet", 152, "B")).warmup_error is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        (Spec("cifar10", 20, "none"), ["Fig. 1", "Fig. 6", "Fig. 7"]),
+        (Spec("cifar10", 44, "none"), ["Fig. 6", "Fig. 7"]),
+        (Spec("cifar10", 56, "A"), ["Table 6", "Fig. 6", "Fig. 7"]),
+        (Spec("cifar10", 1202, "A"), ["Table 6", "Fig. 6"]),
+        (Spec("cifar10", 20, "A", "paper45k"), ["variant paper45k"]),
+        (Spec("cifar10", 56, "A", "long"), ["variant long"]),
+        (Spec("cifar10", 110, "A", "nowarmup"), ["variant nowarmup"]),
+        (Spec("imagenet", 18, "none"), ["Fig. 4", "Tables 2 to 4"]),
+        (Spec("imagenet", 34, "A"), ["Fig. 4", "Tables 2 to 4"]),
+        (Spec("imagenet", 34, "B"), ["Tables 2 to 4"]),
+        (Spec("imagenet", 152, "B", "plateau"), ["Tables 2 to 4"]),
+    ],
+    ids=lambda value: value.name if isinstance(value, Spec) else "",
+)
+def test_a_full_run_is_tagged_with_the_exhibits_it_belongs_to(spec: Spec, wanted: list[str]) -> None:
+    assert exhibits(spec) == wanted
+
+
+@pytest.mark.parametrize(("dataset", "recipe"), [(d, name) for d, recipes in RECIPES.items() for name in recipes])
+def test_every_recipe_is_tagged_and_a_scaled_down_one_as_such(dataset: str, recipe: str) -> None:
+    spec = Spec(dataset, 18 if dataset == "imagenet" else 20, "A", recipe)
+    assert (exhibits(spec) == ["scaled down"]) == (RECIPES[dataset][recipe].scale == "toy")
+    assert exhibits(spec)

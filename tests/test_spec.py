@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from study.spec import InputError, Spec
+from study.spec import DATASETS, FACTORS, WHOLE_NUMBERS, Dataset, InputError, Spec
 
 
 def test_a_name_is_made_of_the_five_factors_and_read_back() -> None:
@@ -53,3 +55,13 @@ def test_a_wrong_factor_is_named_with_the_mend(factors: tuple[str, int, str], sa
 def test_titles_are_the_papers() -> None:
     assert [Spec("cifar10", 56, s).title for s in ("none", "A", "B")] == ["plain-56", "ResNet-56", "ResNet-56 B"]
     assert [Spec("imagenet", d, "B").title for d in (34, 50)] == ["ResNet-34 B", "ResNet-50"]
+
+
+def test_every_data_set_has_a_family() -> None:
+    assert get_args(Dataset) == DATASETS
+    assert [Spec(d, n, "A").family for d, n in (("digits", 8), ("cifar10", 20), ("imagenet", 18))] == [
+        "cifar",
+        "cifar",
+        "imagenet",
+    ]
+    assert WHOLE_NUMBERS == ("depth", "seed") and set(WHOLE_NUMBERS) < set(FACTORS)

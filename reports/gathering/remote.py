@@ -17,10 +17,10 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import track
 
-from study.recording.record import COVARIATES, FACTORS, Row, State, read_json, write_json
+from study.recording.record import COVARIATES, Row, State, read_json, write_json
 from study.recording.record import Run as Recorded
 from study.recording.wandb.account import check_account, check_project, wandb_call
-from study.spec import InputError, Spec
+from study.spec import FACTORS, InputError, Spec
 
 if TYPE_CHECKING:
     from wandb.apis.public import Run

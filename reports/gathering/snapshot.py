@@ -24,8 +24,8 @@ from typing import Any
 import pandas as pd
 
 from study.recipes import RECIPES, recipe_for
-from study.recording.record import COVARIATES, FACTORS, Row, Run
-from study.spec import InputError, Spec
+from study.recording.record import COVARIATES, Row, Run
+from study.spec import FACTORS, InputError, Spec
 
 RESULTS = [
     *("step", "epoch", "samples", "train/top1_error", "train/wrong", "train/seen", "train/loss"),

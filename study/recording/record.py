@@ -33,7 +33,6 @@ CLIENT = "wandb"  # the folder beside the cells' that belongs to the W&B client
 FIGURES = ("responses", "confusion")  # what a finished run leaves besides its summary
 PROBES = "probes"  # what the verb of that name found
 
-FACTORS = ("dataset", "depth", "shortcut", "recipe", "seed")
 # What is noted of a run besides its factors, wherever runs stand side by side: the report's columns, W&B's config.
 COVARIATES = (
     *("commit", "dirty", "device", "world_size", "per_device_batch", "precision", "tf32"),

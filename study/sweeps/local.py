@@ -27,10 +27,9 @@ from rich.table import Table
 from study.machine.mps import shared_gpu
 from study.recipes import recipe_for
 from study.recording.evaluation import Evaluation
-from study.recording.record import FACTORS, Record, unwritable
-from study.spec import InputError, Spec
+from study.recording.record import Record, unwritable
+from study.spec import FACTORS, WHOLE_NUMBERS, InputError, Spec
 
-NUMBERS = ("depth", "seed")
 KEYS = ("program", "command", "method", "metric", "name", "description", "project", "entity", "parameters", "run_cap")
 
 
@@ -85,7 +84,7 @@ def _values(name: str, block: Any) -> list[Any]:
             raise InputError(
                 f"parameter {name!r}: YAML reads {value!r} as text; write numbers bare, and 1e-4 as 1.0e-4"
             )
-        wanted = int if name in NUMBERS else str
+        wanted = int if name in WHOLE_NUMBERS else str
         if type(value) is not wanted:
             raise InputError(f"parameter {name!r}: {value!r} is not {'a whole number' if wanted is int else 'a word'}")
     return values

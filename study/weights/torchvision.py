@@ -18,7 +18,7 @@ from torch import Tensor
 
 from study.data.imagenet.folder import Mean
 from study.data.imagenet.readers import CROP
-from study.network import IMAGENET_BLOCKS, ResNet, build
+from study.network import IMAGENET_BLOCKS, ResNet, architecture, build
 from study.spec import InputError
 
 # torchvision's normalisation of RGB on [0, 1]; its published weights expect it
@@ -68,8 +68,9 @@ def _depth(state: Mapping[str, Tensor]) -> int:
     """Which net it is, by its blocks per stage and whether they have three layers."""
     blocks = tuple(len({name.split(".")[1] for name in state if name.startswith(f"layer{i}.")}) for i in range(1, 5))
     bottleneck = "layer1.0.conv3.weight" in state
-    for depth, count in IMAGENET_BLOCKS.items():
-        if count == blocks and bottleneck == (depth >= 50):
+    for depth in IMAGENET_BLOCKS:
+        net = architecture("imagenet", depth)
+        if (net.blocks, net.bottleneck) == (blocks, bottleneck):
             return depth
     raise InputError(f"no ResNet of Table 1 has {blocks} blocks; give torchvision's weights of 18 to 152 layers")
 

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.loggers import Logger
 
-from study.recipes import recipe_for
+from study.recipes import exhibits
 from study.recording.record import CLIENT, FIGURES, Record, covariates
 from study.recording.wandb.account import PROJECT, end_client, resolve_mode
-from study.spec import Spec
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -140,24 +139,6 @@ def _close(run: Run, status: int) -> None:
 
 def _say(what: str) -> None:
     print(f"study: {what}", file=sys.stderr)
-
-
-def exhibits(spec: Spec) -> list[str]:
-    """The paper's exhibits that a cell belongs to: the run's tags."""
-    if recipe_for(spec).scale == "toy":
-        return ["scaled down"]
-    if spec.dataset == "imagenet":
-        return ["Fig. 4"] * (spec.depth <= 34 and spec.shortcut in ("none", "A")) + ["Tables 2 to 4"]
-    if spec.recipe != "paper":
-        return [f"variant {spec.recipe}"]
-    plain = spec.shortcut == "none"
-    member = {
-        "Table 6": not plain,
-        "Fig. 1": plain and spec.depth in (20, 56),
-        "Fig. 6": True,
-        "Fig. 7": spec.depth <= 110,
-    }
-    return [exhibit for exhibit, is_in in member.items() if is_in]
 
 
 def _open(record: Record) -> Run:
