@@ -1,6 +1,6 @@
 # make demo        the digits sweep and its report, from a fresh clone
-# make test        every test that needs no GPU, but for the slow ones
-# make test-slow   those: whole sweeps by agents, faults, kills, 1202 layers
+# make test        the tests that need no GPU, except the slow ones
+# make test-slow   the slow tests: whole sweeps by agents, faults, kills, 1202 layers
 # make lint        style and types
 # make docs        the documentation, in build/docs
 

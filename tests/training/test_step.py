@@ -161,7 +161,7 @@ def test_a_cell_trained_in_segments_is_the_cell(tmp_path: Path) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 class TestOnAGpu:
-    """`pytest -m gpu tests/test_step.py` on a machine that has one."""
+    """`pytest -m gpu tests/training/test_step.py` on a machine that has one."""
 
     def test_captured_steps_are_the_plain_ones(self) -> None:
         """200 steps: bit-equal batches, weights and loss within what another order of sums can do."""
