@@ -32,7 +32,7 @@ from study.network import BasicBlock, Projection, ResNet
 from study.recipes import learning_rate, recipe_for
 from study.recording.record import PROBES, Record, Row, write_json
 from study.spec import InputError, Spec
-from study.weights.checkpoint import trained
+from study.weights.checkpoint import load_checkpoint
 
 IMAGES = 2_000  # that linear classifiers are fitted to, and as many test images at most that errors are counted on
 ERRORS = Console(stderr=True)
@@ -50,7 +50,7 @@ def probe(folder: Path, root: Path) -> int:
         raise InputError(f"{folder} was trained with other images; give their folder with --data=PATH")
     device = torch.device("cuda" if has_cuda() else "cpu")
     images = arrays.on(device, recipe_for(record.spec))
-    net, step = trained(record.spec, record.checkpoint)
+    net, step = load_checkpoint(record.spec, record.checkpoint)
     net = net.to(device)
     found = {
         "run": record.spec.name,

@@ -22,7 +22,7 @@ from study.protocols.views import PROTOCOLS, Protocol
 from study.recipes import recipe_for
 from study.recording.record import Record
 from study.spec import InputError, Spec, check_choice
-from study.weights.checkpoint import trained
+from study.weights.checkpoint import load_checkpoint
 from study.weights.torchvision import read_torchvision
 
 RECALIBRATION_IMAGES = 51_200  # 200 batches of 256: "a sufficiently large training batch" (the authors' release notes)
@@ -121,7 +121,7 @@ def _load(subject: Subject, images: Folder, recalibrate: bool) -> Candidate:
         net, mean = read_torchvision(subject.path)
         return Candidate(net.to(device), torch.from_numpy(mean).to(device))
     spec = subject.record.spec
-    net, _ = trained(spec, subject.record.checkpoint)
+    net, _ = load_checkpoint(spec, subject.record.checkpoint)
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recalibrate:
         recalibrated(net, spec, images, device)

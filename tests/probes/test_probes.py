@@ -23,7 +23,7 @@ from study.probes import probe as probes
 from study.recipes import recipe_for
 from study.recording.record import Record
 from study.spec import Spec
-from study.weights.checkpoint import trained
+from study.weights.checkpoint import load_checkpoint
 from study.weights.digest import weights_sha256
 from tests.support import SPEC, run
 
@@ -127,7 +127,7 @@ def test_the_verb_writes_what_it_found(undisturbed: Record, tmp_path: Path) -> N
     assert found["copy"]["error"] == pytest.approx(summary["test/top1_error"]) == found["copy"]["copy_error"]
     assert found["blocks"][-1]["linear"] < found["blocks"][0]["linear"], "deeper features are easier to read"
     assert_reported(tmp_path, found)
-    net, _ = trained(SPEC, folder / "checkpoints" / "last.ckpt")
+    net, _ = load_checkpoint(SPEC, folder / "checkpoints" / "last.ckpt")
     assert weights_sha256(net) == summary["weights_sha256"]
 
 
