@@ -1,12 +1,11 @@
 """What the paper did to train each network, and where this study departs from it.
 
-A recipe is code with citations, counted in steps. Depth and data set decide everything derived (rule 2), and the
-learning rate is a pure function of the step.
+A recipe is code with citations, counted in steps. Depth and data set decide everything derived (rule 2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -38,6 +37,13 @@ class Recipe:
         """The numbers of finished steps after which the test set is evaluated; the last is `steps`."""
         return tuple(round(i * self.steps / self.evaluations) for i in range(1, self.evaluations + 1))
 
+    @property
+    def first_lr(self) -> float:
+        """The learning rate of the first update; `study.training.schedule` has all others."""
+        if self.warmup_error is not None:
+            return self.warmup_lr
+        return self.lr / self.ramp if self.ramp else self.lr
+
 
 @dataclass(frozen=True)
 class ImageNetRecipe(Recipe):
@@ -54,8 +60,6 @@ class ImageNetRecipe(Recipe):
 
 
 WARMUP_WINDOW = 50  # steps whose training error decides whether the warm-up ends: one batch alone fires far too early
-PLATEAU, PLATEAU_MARGIN = 5, 0.1  # evaluations (25,000 steps of `plateau`), and points of error between their means
-PLATEAU_DROPS = 2  # as many as the paper's curves show
 WARMUP_DEPTH = 110  # Sec. 4.2: the networks from this depth on start at `warmup_lr`
 WARMUP_ERROR = 80.0  # Sec. 4.2: until the training error is below 80 %
 # Recipes whose deep networks warm up, by data set: all of CIFAR-10's but footnote 5's.
@@ -153,35 +157,6 @@ EXHIBITS: dict[str, Callable[[Spec], list[str]]] = {
     "cifar10": _cifar10_exhibits,
     "imagenet": _imagenet_exhibits,
 }
-
-
-def plateaued(errors: Sequence[float]) -> bool:
-    """Whether an error has stopped falling: its last evaluations are hardly better than as many before them.
-
-    Args:
-        errors: The running training error of each evaluation since the last drop, in percent; not the test error, which
-            would then decide about training.
-    """
-    earlier, last = errors[-2 * PLATEAU : -PLATEAU], errors[-PLATEAU:]
-    return len(earlier) == PLATEAU and sum(earlier) - sum(last) < PLATEAU * PLATEAU_MARGIN
-
-
-def learning_rate(recipe: Recipe, step: int, warm_until: int | None = 0, drops: Sequence[int] | None = None) -> float:
-    """The learning rate of update number `step`, counted from 0.
-
-    Args:
-        recipe: The cell's recipe.
-        step: How many updates came before this one.
-        warm_until: The step at which the conditional warm-up ended, None while it lasts.
-        drops: The steps from which the rate is a tenth each; None takes the recipe's.
-    """
-    if recipe.warmup_error is not None and (warm_until is None or step < warm_until):
-        return recipe.warmup_lr
-    if step < recipe.ramp:
-        return recipe.lr * (step + 1) / recipe.ramp
-    if recipe.decay == "linear":
-        return recipe.lr * (recipe.steps - step) / (recipe.steps - recipe.ramp)
-    return recipe.lr / float(10 ** sum(step >= drop for drop in (recipe.drops if drops is None else drops)))
 
 
 def per_device_batch(recipe: Recipe, world_size: int) -> int:

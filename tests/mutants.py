@@ -68,10 +68,10 @@ MUTANTS = (
     ),
     Mutant(
         "the rate drops a step late",
-        "study/recipes.py",
+        "study/training/schedule.py",
         "sum(step >= drop",
         "sum(step > drop",
-        "test_recipes.py",
+        "training/test_schedule.py",
     ),
     Mutant(
         "running averages count a batch twice",

@@ -4,16 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from study.recipes import RECIPES, ImageNetRecipe, exhibits, learning_rate, per_device_batch, plateaued, recipe_for
+from study.recipes import RECIPES, ImageNetRecipe, exhibits, per_device_batch, recipe_for
 from study.spec import InputError, Spec
-
-
-@pytest.mark.parametrize(
-    ("step", "rate"),
-    [(0, 0.1), (31_999, 0.1), (32_000, 0.01), (47_999, 0.01), (48_000, 0.001), (63_999, 0.001)],
-)
-def test_the_papers_learning_rate(step: int, rate: float) -> None:
-    assert learning_rate(recipe_for(Spec("cifar10", 56, "A")), step) == pytest.approx(rate, rel=1e-12)
 
 
 def test_the_papers_recipe() -> None:
@@ -29,37 +21,6 @@ def test_the_papers_recipe_for_imagenet() -> None:
     assert isinstance(recipe, ImageNetRecipe)
     assert (recipe.batch, recipe.steps, recipe.shorter, recipe.lighting) == (256, 600_000, (256, 480), 0.1)
     assert (recipe.momentum, recipe.weight_decay, per_device_batch(recipe, 8)) == (0.9, 1e-4, 32)
-    rates = [learning_rate(recipe, step) for step in (0, 149_999, 150_000, 299_999, 300_000, 599_999)]
-    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rel=1e-12)
-
-
-def test_a_plateau_is_an_error_that_stopped_falling() -> None:
-    falling = [60 - 0.2 * i for i in range(10)]
-    assert not plateaued(falling) and not plateaued([50.0] * 9)
-    assert plateaued([50.0] * 10) and plateaued([*falling, *[58.0] * 10])
-    assert not plateaued([*[58.0] * 10, *[57.8] * 5]), "0.2 points better"
-    recipe = recipe_for(Spec("imagenet", 34, "B", "plateau"))
-    assert learning_rate(recipe, 599_999) == 0.1
-    assert [learning_rate(recipe, step, drops=(20, 30)) for step in (19, 20, 30)] == pytest.approx([0.1, 0.01, 0.001])
-
-
-def test_110_layers_warm_up_until_the_error_falls_and_then_no_more() -> None:
-    recipe = recipe_for(Spec("cifar10", 110, "A"))
-    assert recipe.warmup_error == 80.0
-    assert learning_rate(recipe, 10, warm_until=None) == 0.01
-    assert learning_rate(recipe, 399, warm_until=400) == 0.01
-    assert learning_rate(recipe, 400, warm_until=400) == 0.1
-    assert learning_rate(recipe, 32_000, warm_until=400) == pytest.approx(0.01)
-
-
-def test_a_ramp_rises_and_linear_decay_ends_at_nothing() -> None:
-    recipe = RECIPES["digits"]["mini"]
-    rates = [learning_rate(recipe, step) for step in range(recipe.steps)]
-    assert rates[0] == pytest.approx(recipe.lr / recipe.ramp)
-    assert max(rates) == recipe.lr
-    assert rates[: recipe.ramp] == sorted(rates[: recipe.ramp])
-    assert rates[recipe.ramp :] == sorted(rates[recipe.ramp :], reverse=True)
-    assert 0 < rates[-1] < recipe.lr / 200
 
 
 @pytest.mark.parametrize(("dataset", "name"), [(d, name) for d, recipes in RECIPES.items() for name in recipes])

@@ -25,6 +25,7 @@ from study.recipes import Recipe, recipe_for
 from study.recording.record import Record
 from study.spec import Spec
 from study.training.module import TrainingModule
+from study.training.schedule import Schedule
 from study.training.step import AT_ONCE, EAGER, in_segments
 from study.training.train import build_trainer
 
@@ -113,7 +114,7 @@ class Ours:
         uncounted = 1 if module.step_mode == "plain" else EAGER + 1
         begin = at_once * -(-uncounted // at_once)
         module.at_once, module.step = at_once, begin - uncounted
-        module.recipe = replace(module.recipe, steps=begin + steps, evaluations=1)
+        module.schedule = Schedule(replace(module.recipe, steps=begin + steps, evaluations=1))
         timer = _Timer(self.contender, begin, begin + steps)
         with TemporaryDirectory() as folder:
             trainer = build_trainer(Record(Path(folder), module.spec), self.contender.machine, None)

@@ -29,7 +29,7 @@ from study.data.datasets import load_in_memory
 from study.data.images import Images
 from study.machine.device import has_cuda
 from study.network import BasicBlock, Projection, ResNet
-from study.recipes import learning_rate, recipe_for
+from study.recipes import recipe_for
 from study.recording.record import PROBES, Record, Row, write_json
 from study.spec import InputError, Spec
 from study.weights.checkpoint import load_checkpoint
@@ -100,8 +100,7 @@ def signals(net: ResNet, spec: Spec, images: Images) -> list[Row]:
     torch.manual_seed(spec.seed)
     start = network.build(spec.dataset, spec.depth, spec.shortcut).to(images.crops.device)
     stepped = deepcopy(start)
-    rate = learning_rate(recipe, 0, None if recipe.warmup_error is not None else 0)
-    first = torch.optim.SGD(stepped.parameters(), rate, recipe.momentum, weight_decay=recipe.weight_decay)
+    first = torch.optim.SGD(stepped.parameters(), recipe.first_lr, recipe.momentum, weight_decay=recipe.weight_decay)
     torch.autograd.backward(_loss(stepped, *images.batch(spec.seed, 0)))
     first.step()
     moments, batch = {"start": start, "one step": stepped, "now": net}, _unseen(spec, images, 0)

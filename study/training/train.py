@@ -128,7 +128,7 @@ def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer) -> Su
     speed, hours = last.samples / clock.seconds["train"], sum(clock.seconds.values()) / 3600
     return Summary(
         last=replace(last, images_per_second=speed, hours=hours),
-        warm_until=module.warm_until,
+        warm_until=module.schedule.warm_until,
         train_hours=clock.seconds["train"] / 3600,
         peak_memory_mb=peak_memory_mb(),
         parameters=module.parameter_count,
@@ -145,7 +145,7 @@ def figures(module: TrainingModule) -> dict[str, Row]:
     measured = {"images": len(images), "split": "test", "mode": "eval"}
     return {
         "responses": measured | {"layers": list(stds), "std": list(stds.values())},
-        "confusion": {"classes": list(module.dataset.classes), "counts": module.confusion.tolist()},
+        "confusion": {"classes": list(module.dataset.classes), "counts": module.confusion.counts.tolist()},
     }
 
 

@@ -20,9 +20,11 @@ from study.bench.measures import LiveBytes
 from study.data.digits import load_digits
 from study.data.images import Images
 from study.machine.options import MachineOptions
-from study.recipes import RECIPES, learning_rate
+from study.recipes import RECIPES
 from study.recording.record import Record
-from study.training.module import Tally, TrainingModule
+from study.training.errors import Tally
+from study.training.module import TrainingModule
+from study.training.schedule import Schedule
 from study.training.step import AT_ONCE, PlainSteps, ResidentSteps, Steps, in_segments, ranges, update
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256
@@ -41,9 +43,8 @@ def test_ranges_are_every_step_once_cut_at_the_same_places(first: int) -> None:
 def fit(tmp_path: Path, at_once: int, **changes: float) -> TrainingModule:
     """Train a cell in bf16 under Lightning, so many steps at once."""
     module = TrainingModule(SPEC, load_digits())
-    module.at_once, module.recipe = at_once, replace(module.recipe, steps=120, evaluations=2, **changes)  # type: ignore[arg-type]
-    if "warmup_error" in changes:
-        module.warm_until = None
+    module.at_once = at_once
+    module.schedule = Schedule(replace(module.recipe, steps=120, evaluations=2, **changes))  # type: ignore[arg-type]
     record = Record(tmp_path / str(at_once), SPEC)
     record.open({"recipe": {}, "data_fingerprint": ""})
     build_trainer(record, MachineOptions(precision="bf16"), None).fit(module)
@@ -53,7 +54,7 @@ def fit(tmp_path: Path, at_once: int, **changes: float) -> TrainingModule:
 def test_fifty_steps_at_once_are_fifty_steps(tmp_path: Path) -> None:
     """In bf16: did Lightning's autocast cache its casts of the weights, all fifty would see the first one's."""
     many, single = (fit(tmp_path, at_once, warmup_error=80.0) for at_once in (AT_ONCE, 1))
-    assert many.warm_until == single.warm_until == 50 and many.evaluation and single.evaluation
+    assert many.schedule.warm_until == single.schedule.warm_until == 50 and many.evaluation and single.evaluation
     assert weights_sha256(many.net) == weights_sha256(single.net)
     assert many.evaluation.lr == single.evaluation.lr
     assert many.evaluation.train == single.evaluation.train
@@ -79,7 +80,7 @@ def learn(make: Make, device: torch.device, steps: int) -> tuple[nn.Module, Tall
     taking = make(partial(update, forward, sgd, tally.add, lambda loss: loss.backward()), sgd, images)
     for start, stop in ranges(0, steps, AT_ONCE):
         coming = range(start, stop)
-        taking.expect(coming, [float(np.float32(learning_rate(MOVING, step))) for step in coming])
+        taking.expect(coming, [float(np.float32(Schedule(MOVING).rate(step))) for step in coming])
         for step in coming:
             taking.take(step)
     return net, tally, float(digest)
@@ -151,7 +152,7 @@ def test_segments_keep_less() -> None:
 def test_a_cell_trained_in_segments_is_the_cell(tmp_path: Path) -> None:
     modules = [TrainingModule(SPEC, load_digits(), checkpoint_every=every) for every in (0, 2)]
     for i, module in enumerate(modules):
-        module.recipe = replace(module.recipe, steps=20, evaluations=1)
+        module.schedule = Schedule(replace(module.recipe, steps=20, evaluations=1))
         record = Record(tmp_path / str(i), SPEC)
         record.open({"recipe": {}, "data_fingerprint": ""})
         build_trainer(record, MachineOptions(), None).fit(module)

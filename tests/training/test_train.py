@@ -20,10 +20,11 @@ from study.data.digits import load_digits
 from study.data.images import Images
 from study.machine.options import MachineOptions
 from study.probes.responses import layer_responses
-from study.recipes import learning_rate, recipe_for
+from study.recipes import recipe_for
 from study.recording.record import Record
 from study.spec import Spec
-from study.training.module import Tally, TrainingModule
+from study.training.module import TrainingModule
+from study.training.schedule import Schedule
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256
 from tests.support import CELL, SPEC, Start, run, train
@@ -69,7 +70,7 @@ def test_training_equals_a_plain_loop_in_a_dozen_lines(undisturbed: Record) -> N
     sgd = torch.optim.SGD(net.parameters(), lr=1.0, momentum=0.9, weight_decay=1e-4)
     for step in range(recipe.steps):
         x, y = images.batch(SPEC.seed, step)
-        sgd.param_groups[0]["lr"] = learning_rate(recipe, step)
+        sgd.param_groups[0]["lr"] = Schedule(recipe).rate(step)
         sgd.zero_grad()
         F.cross_entropy(net(x), y).backward()
         sgd.step()
@@ -144,12 +145,13 @@ def fit(module: TrainingModule, runs: Path) -> Record:
 def test_a_warm_up_ends_on_the_running_error_and_is_resumed(cifar10: Path, tmp_path: Path) -> None:
     """110 layers' rule on a net of 8, small enough to run here."""
     module = TrainingModule(Spec("cifar10", 8, "A", "smoke"), load_cifar10(cifar10))
-    module.recipe, module.warm_until = replace(module.recipe, warmup_error=80.0, evaluations=1), None
+    module.schedule = Schedule(replace(module.recipe, warmup_error=80.0, evaluations=1))
     record = fit(module, tmp_path)
-    assert module.warm_until is not None and 50 <= module.warm_until < 200 and module.warm_until % 50 == 0
+    until = module.schedule.warm_until
+    assert until is not None and 50 <= until < 200 and until % 50 == 0
     other = TrainingModule(module.spec, module.dataset)
     other.on_load_checkpoint(torch.load(record.checkpoint, weights_only=True))
-    assert (other.step, other.warm_until) == (200, module.warm_until)
+    assert (other.step, other.schedule.warm_until) == (200, until)
 
 
 @pytest.mark.slow
@@ -158,28 +160,10 @@ def test_1202_layers_take_three_steps_on_the_official_images(cifar10: Path, tmp_
     few = replace(arrays, test_images=arrays.test_images[:100], test_labels=arrays.test_labels[:100])
     module = TrainingModule(Spec("cifar10", 1202, "A"), few)
     before = weights_sha256(module.net)
-    module.recipe = replace(
-        module.recipe, batch=16, steps=3, drops=(), evaluations=1
-    )  # README has the time of 128 images
+    module.schedule = Schedule(replace(module.recipe, batch=16, steps=3, drops=(), evaluations=1))
     (row,) = fit(module, tmp_path).history()
     assert (row["step"], row["train/seen"], row["test/seen"], row["lr"]) == (3, 3 * 16, 100, 0.01)
     assert np.isfinite(row["train/loss"]) and weights_sha256(module.net) != before
-
-
-def test_errors_are_counted_as_by_hand() -> None:
-    rng = np.random.default_rng(0)
-    scores, labels = torch.from_numpy(rng.normal(size=(7, 30, 10))), torch.from_numpy(rng.integers(0, 10, (7, 30)))
-    tally = Tally(torch.device("cpu"))
-    for s, y in zip(scores, labels, strict=True):
-        tally.add(s, y, F.cross_entropy(s, y))
-    wrong = sum(
-        max(range(10), key=lambda c, s=s: s[c]) != y
-        for s, y in zip(scores.flatten(0, 1).tolist(), labels.flatten().tolist(), strict=True)
-    )
-    errors = tally.take(lambda value: value)
-    assert (errors.wrong, errors.seen, errors.percent) == (wrong, 210, 100 * wrong / 210)
-    assert errors.loss == pytest.approx(float(F.cross_entropy(scores.flatten(0, 1), labels.flatten())))
-    assert tally.take(lambda value: value).seen == 0
 
 
 def test_responses_have_their_closed_form() -> None:
