@@ -1,76 +1,73 @@
-"""What `study probe` found of trained nets, on questions that the paper leaves open: figures."""
+"""Figures of what `study probe` found in trained nets, on questions that the paper leaves open."""
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
+from statistics import median
+
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from reports.figures.curves import STYLE, Drawing, saved, style
-from reports.judging.kinds import Evidence, Net
-from reports.tables.probes import gradient_ratio, nets_of, of_comparison, of_net
+from reports.figures.series import Panel, probe_series
+from reports.figures.style import Drawing, draw_panel, panels_of, style_handles
+from reports.judging.kinds import Evidence
+from reports.tables.probes import of_comparison
 
-EXTREMES = (20, 56, 110)  # the depths that figures show
-TEXT = (
-    "Asked of trained nets by `python -m study probe`. The paper says that plain nets' gradients have healthy norms "
-    "(C07) and gives no number; that a deeper net could copy a shallower one is the argument of its Sec. 1."
-)
+DEPTHS = (20, 56, 110)  # that the figures show
+BLOCK_PANELS = {
+    "change": "change of the input, |y - x| / |x|",
+    "without": "test error without the block (%)",
+    "linear": "error of a linear classifier (%)",
+}
 
 
 def gradients(signals: pd.DataFrame, e: Evidence) -> Drawing:
-    """The norm of each layer's gradient at the three moments."""
+    """The norm of each layer's gradient, a panel for each moment of the training."""
     found = of_comparison(signals, e)
-    moments = list(dict.fromkeys(found["moment"]))
-    with plt.rc_context(STYLE):  # type: ignore[arg-type]
-        figure, axes = plt.subplots(1, len(moments), figsize=(8.4, 3.4), squeeze=False)
-        for axis, moment in zip(axes[0], moments, strict=True):
-            _lines(axis, found[found["moment"] == moment], "layer", "gradient")
-            axis.set(title=moment, xlabel="layer", yscale="log")
-        axes[0][0].set_ylabel("norm of the gradient")
-        _legend(figure, found, e)
-        caption = f"Gradients of each layer's weights, from the first to the last layer ({e.comparison.name})."
-        start = found[found["moment"] == "start"]
-        said = ", ".join(f"{e.title(net)} {gradient_ratio(of_net(start, net)):,.0f}" for net in nets_of(start))
-        name = f"gradients-{e.comparison.slug}"
-        return saved(figure, name, caption, f"Largest over smallest at the start: {said}.")
+    panels = [
+        Panel(moment, tuple(probe_series(found[found["moment"] == moment], e, "layer", "gradient", DEPTHS)))
+        for moment in dict.fromkeys(found["moment"])
+    ]
+    said = ", ".join(f"{line.label} {max(line.mean) / min(line.mean):,.0f}" for line in panels[0].series)
+    caption = f"Gradients of each layer's weights, from the first to the last layer ({e.comparison.name})."
+    alternative = f"Largest over smallest at the {panels[0].title}: {said}."
+    return Drawing(f"gradients-{e.comparison.slug}", caption, alternative, lambda: _draw_gradients(panels))
+
+
+def _draw_gradients(panels: list[Panel]) -> Figure:
+    figure, axes = panels_of(1, len(panels), (8.4, 3.4))
+    for axis, panel in zip(axes, panels, strict=True):
+        draw_panel(axis, panel)
+        axis.set(title=panel.title, xlabel="layer", yscale="log")
+    axes[0].set_ylabel("norm of the gradient")
+    _legend(figure, panels)
+    return figure
 
 
 def blocks(found: pd.DataFrame, e: Evidence) -> Drawing:
     """What each block still changes: distance, error without it, error of a linear classifier on its output."""
     found = of_comparison(found, e)
-    panels = {
-        "change": "change of the input, |y - x| / |x|",
-        "without": "test error without the block (%)",
-        "linear": "error of a linear classifier (%)",
-    }
-    with plt.rc_context(STYLE):  # type: ignore[arg-type]
-        figure, axes = plt.subplots(1, 3, figsize=(10.2, 3.4))
-        for axis, (column, label) in zip(axes, panels.items(), strict=True):
-            _lines(axis, found.dropna(subset=[column]), "block", column)
-            axis.set(title=label, xlabel="block (0: stem)", ylim=(0, None))
-        _legend(figure, found, e)
-        caption = (
-            f"What each block still does ({e.comparison.name}). Middle: its shortcut alone, or in a plain net the "
-            "identity, in its place. Right: logistic regression on the mean of its output over positions."
-        )
-        said = ", ".join(f"{e.title(net)} {of_net(found, net)['without'].median():.0f} %" for net in nets_of(found))
-        name = f"blocks-{e.comparison.slug}"
-        return saved(figure, name, caption, f"Median test error without a block: {said}.")
+    panels = [
+        Panel(title, tuple(probe_series(found, e, "block", column, DEPTHS))) for column, title in BLOCK_PANELS.items()
+    ]
+    without = next(panel for panel in panels if panel.title == BLOCK_PANELS["without"])
+    said = ", ".join(f"{line.label} {median(line.mean):.0f} %" for line in without.series)
+    caption = (
+        f"What each block still does ({e.comparison.name}). Middle: its shortcut alone, or in a plain net the "
+        "identity, in its place. Right: logistic regression on the mean of its output over positions."
+    )
+    alternative = f"Median test error without a block: {said}."
+    return Drawing(f"blocks-{e.comparison.slug}", caption, alternative, lambda: _draw_blocks(panels))
 
 
-def _shown(found: pd.DataFrame) -> list[Net]:
-    return [net for net in nets_of(found) if net[0] in EXTREMES]
+def _draw_blocks(panels: list[Panel]) -> Figure:
+    figure, axes = panels_of(1, len(panels), (10.2, 3.4))
+    for axis, panel in zip(axes, panels, strict=True):
+        draw_panel(axis, panel)
+        axis.set(title=panel.title, xlabel="block (0: stem)", ylim=(0, None))
+    _legend(figure, panels)
+    return figure
 
 
-def _lines(axis: Axes, found: pd.DataFrame, x: str, y: str) -> None:
-    """A line per net, dashed where it is plain: the mean over seeds."""
-    for net in _shown(found):
-        mine = of_net(found, net).groupby(x)[y].mean()
-        axis.plot(mine.index, mine, linewidth=1.3, **style(net))  # type: ignore[arg-type]
-
-
-def _legend(figure: Figure, found: pd.DataFrame, e: Evidence) -> None:
-    handles = [Line2D([], [], label=e.title(net), linewidth=1.3, **style(net)) for net in _shown(found)]  # type: ignore[arg-type]
+def _legend(figure: Figure, panels: list[Panel]) -> None:
+    handles = style_handles([series for panel in panels for series in panel.series], linewidth=1.3)
     figure.legend(handles=handles, loc="lower center", ncol=len(handles) or 1)

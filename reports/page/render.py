@@ -14,8 +14,13 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports.figures import curves, probes
-from reports.figures.curves import Drawing
+from reports.figures import probes
+from reports.figures.fig1 import fig1
+from reports.figures.fig4 import fig4
+from reports.figures.fig6 import fig6
+from reports.figures.fig7 import fig7
+from reports.figures.hours import hours
+from reports.figures.style import Drawing
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claims import Claim, Comparison, Evidence, Finding, judge_all
 from reports.judging.kinds import CIFAR, IMAGENET
@@ -31,6 +36,10 @@ from study.spec import InputError
 TITLE = "Deep residual learning, reproduced"
 BEGIN, END = "<!-- results: written by python -m reports build -->", "<!-- results end -->"
 KEYS = {"counted": "settled"}  # what claims.json has called a field since before it was renamed
+LEFT_OPEN = (
+    "Asked of trained nets by `python -m study probe`. The paper says that plain nets' gradients have healthy norms "
+    "(C07) and gives no number; that a deeper net could copy a shallower one is the argument of its Sec. 1."
+)
 Files = dict[str, str | bytes]
 
 
@@ -63,26 +72,37 @@ def build(snapshot: Snapshot, folder: Path) -> list[Path]:
 
 def check(snapshot: Snapshot, folder: Path) -> list[str]:
     """The text files in `folder` that are not what the snapshot gives; figures depend on fonts and are left out."""
-    files = {name: text for name, text in report(snapshot).items() if name.endswith((".md", ".json", ".csv", ".tex"))}
+    files = texts(sections(snapshot), _is_synthetic(snapshot))
     return [name for name, text in files.items() if not (folder / name).exists() or (folder / name).read_text() != text]
 
 
 def report(snapshot: Snapshot) -> Files:
     """Every file of the report, by name."""
-    parts = sections(snapshot)
-    synthetic = bool((snapshot.runs["source"] == "synthetic").any())
+    parts, synthetic = sections(snapshot), _is_synthetic(snapshot)
     drawings = [drawing for part in parts for drawing in part.drawings]
+    return {
+        **texts(parts, synthetic),
+        "report.html": page("report.html.j2", parts, synthetic),
+        **{f"figures/{drawing.name}.svg": drawing.svg for drawing in drawings},
+        **{f"figures/{drawing.name}.png": drawing.png for drawing in drawings},
+    }
+
+
+def texts(parts: list[Section], synthetic: bool) -> dict[str, str]:
+    """The files for which nothing is drawn, by name; they are the same on every machine."""
     tables = [table for part in parts for table in part.tables if table.name]
     records = [record(part.comparison, *found) for part in parts for found in part.findings if part.comparison]
     return {
         "claims.json": json.dumps(records, indent=2) + "\n",
         "REPORT.md": page("REPORT.md.j2", parts, synthetic),
-        "report.html": page("report.html.j2", parts, synthetic),
         **{f"tables/{table.name}.csv": to_csv(table) for table in tables},
         **{f"tables/{table.name}.tex": to_tex(table) for table in tables},
-        **{f"figures/{drawing.name}.svg": drawing.svg for drawing in drawings},
-        **{f"figures/{drawing.name}.png": drawing.png for drawing in drawings},
     }
+
+
+def _is_synthetic(snapshot: Snapshot) -> bool:
+    """Whether any run was made up to test the report."""
+    return bool((snapshot.runs["source"] == "synthetic").any())
 
 
 def sections(snapshot: Snapshot) -> list[Section]:
@@ -103,17 +123,17 @@ def _section(snapshot: Snapshot, e: Evidence) -> Section:
     claims = [claim_table(findings)] if findings else []
     if e.comparison == CIFAR:
         tables = [cifar.table6(e), *claims, sources.peer_table(e)]
-        drawings = [curves.fig1(snapshot.history, e), curves.fig6(snapshot.history, e)]
+        drawings = [fig1(snapshot.history, e), fig6(snapshot.history, e)]
         heading = "CIFAR-10 (Sec. 4.2, Table 6, Figs. 1, 6, 7)"
     elif e.comparison == IMAGENET:
         parts = (imagenet.table2(e), imagenet.table3(e), imagenet.table4(e), imagenet.table5())
         tables = [imagenet.table1(), *parts, *claims, sources.peer_table(e)]
-        drawings = [curves.fig4(snapshot.history, e)]
+        drawings = [fig4(snapshot.history, e)]
         heading = "ImageNet (Sec. 4.1, Tables 1 to 5, Fig. 4)"
     else:
-        tables, drawings = [cifar.error_table(e), *claims], [curves.fig6(snapshot.history, e)]
+        tables, drawings = [cifar.error_table(e), *claims], [fig6(snapshot.history, e)]
         heading = f"{'Scaled down' if e.is_scaled_down else 'Variant'}: {e.comparison.name}"
-    if e.comparison != IMAGENET and (responses := curves.fig7(snapshot.responses, e)):
+    if e.comparison != IMAGENET and (responses := fig7(snapshot.responses, e)):
         drawings.append(responses)
     if e.comparison in (CIFAR, IMAGENET) and (commands := sources.command_table(e)).rows:
         tables.append(commands)
@@ -135,9 +155,7 @@ def _left_open(snapshot: Snapshot) -> Iterator[Section]:
         if not of_comparison(snapshot.deeper, e).empty:
             tables = [gradient_table(snapshot.signals, e), deeper_table(snapshot.deeper, e)]
             drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e)]
-            text = (
-                f"{probes.TEXT} These nets were trained by a scaled-down protocol." if e.is_scaled_down else probes.TEXT
-            )
+            text = f"{LEFT_OPEN} These nets were trained by a scaled-down protocol." if e.is_scaled_down else LEFT_OPEN
             yield Section(f"Left open by the paper: {comparison.name}", text, tables, drawings)
 
 
@@ -168,7 +186,7 @@ def _filled(snapshot: Snapshot, comparison: Comparison) -> str:
 
 def _cost(snapshot: Snapshot) -> Section:
     results = snapshot.results
-    return Section("Cost", tables=[cost_table(results)], drawings=[curves.hours(results)])
+    return Section("Cost", tables=[cost_table(results)], drawings=[hours(results)])
 
 
 def _sources(snapshot: Snapshot) -> Section:

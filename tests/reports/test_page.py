@@ -191,6 +191,6 @@ def test_the_map_of_exhibits_is_true() -> None:
             assert callable(getattr(import_module(f"reports.{module}"), function)), word
         if word.startswith("sweeps/"):
             assert (ROOT / word).exists(), word
-    drawn = {f"figures.curves.{name}" for name in ("fig1", "fig4", "fig6", "fig7", "hours")}
+    drawn = {f"figures.{name}.{name}" for name in ("fig1", "fig4", "fig6", "fig7", "hours")}
     tabled = {f"tables.imagenet.table{number}" for number in range(1, 6)} | {"tables.cifar.table6"}
     assert drawn | tabled <= named

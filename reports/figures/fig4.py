@@ -1,0 +1,50 @@
+"""Fig. 4: ImageNet, plain and residual nets of 18 and 34 layers; validation error of centre crops."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reports.figures.series import Panel, ends, error_series, paper_error_series
+from reports.figures.style import (
+    THIN,
+    Drawing,
+    draw_panel,
+    net_legend,
+    panels_of,
+    split_legend,
+    tens_of_thousands,
+)
+from reports.judging.kinds import Evidence, Net
+from reports.paper import numbers as paper
+
+TITLES = {"plain": "plain nets", "residual": "residual nets, option A"}
+
+
+def fig4(history: pd.DataFrame, e: Evidence) -> Drawing:
+    """Fig. 4 with the paper's curves behind ours."""
+    panels = [_panel(history, e, panel) for panel in paper.FIG4_PANELS]
+    labels = [[(net, e.title(net)) for net in _nets(panel)] for panel in paper.FIG4_PANELS]
+    caption = "Fig. 4. ImageNet, training error dashed and validation error of the centre crop solid." + THIN
+    return Drawing("fig4", caption, ends(panels), lambda: _draw(panels, labels))
+
+
+def _nets(panel: str) -> list[Net]:
+    depths, shortcut, _ = paper.FIG4_PANELS[panel]
+    return [(depth, shortcut) for depth in depths]
+
+
+def _panel(history: pd.DataFrame, e: Evidence, panel: str) -> Panel:
+    nets, file = _nets(panel), paper.FIG4_PANELS[panel][2]
+    return Panel(TITLES[panel], (*paper_error_series(file, nets), *error_series(history, e, nets)))
+
+
+def _draw(panels: list[Panel], labels: list[list[tuple[Net, str]]]) -> Figure:
+    figure, axes = panels_of(1, 2, (8.4, 3.9))
+    for axis, panel, entries in zip(axes, panels, labels, strict=True):
+        draw_panel(axis, panel)
+        axis.set(xlim=(0, 5.5e5), ylim=(20, 60), yticks=[20, 30, 40, 50, 60], ylabel="error (%)", title=panel.title)
+        tens_of_thousands(axis, 1e5)
+        net_legend(axis, entries)
+    split_legend(figure, is_paper_shown=True)
+    return figure

@@ -1,0 +1,76 @@
+"""Fig. 6: error against step of plain nets, residual nets, and for CIFAR-10 the two deepest."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.figures.series import Panel, ends, error_series, paper_error_series
+from reports.figures.style import (
+    THIN,
+    Drawing,
+    draw_panel,
+    net_legend,
+    panels_of,
+    split_legend,
+    tens_of_thousands,
+)
+from reports.judging.kinds import CIFAR, Evidence, Net
+from reports.paper import numbers as paper
+
+TITLES = {"plain": "plain nets", "residual": "residual nets", "very deep": "110 and 1202 layers"}
+CAPTION = "Training error dashed, test error solid; a band spans the seeds."
+
+
+def fig6(history: pd.DataFrame, e: Evidence) -> Drawing:
+    """Fig. 6 with the paper's curves behind ours, or its first two panels for a comparison that the paper lacks."""
+    name = f"fig6-{e.comparison.slug}"
+    if e.comparison == CIFAR:
+        panels = [_paper_panel(history, e, panel) for panel in paper.FIG6_PANELS]
+        labels = [[(net, e.title(net)) for net in _nets(panel)] for panel in paper.FIG6_PANELS]
+        return Drawing(name, f"Fig. 6. {CAPTION}{THIN}", ends(panels), lambda: _draw_paper(panels, labels))
+    panels = [Panel(TITLES[panel], tuple(error_series(history, e, _nets(panel)))) for panel in ("plain", "residual")]
+    caption = f"Fig. 6's shape, scaled down ({e.comparison.name}). {CAPTION}"
+    return Drawing(name, caption, ends(panels), lambda: _draw(panels))
+
+
+def _nets(panel: str) -> list[Net]:
+    depths, shortcut, _ = paper.FIG6_PANELS[panel]
+    return [(depth, shortcut) for depth in depths]
+
+
+def _paper_panel(history: pd.DataFrame, e: Evidence, panel: str) -> Panel:
+    nets, file = _nets(panel), paper.FIG6_PANELS[panel][2]
+    return Panel(TITLES[panel], (*paper_error_series(file, nets), *error_series(history, e, nets)))
+
+
+def _draw_paper(panels: list[Panel], labels: list[list[tuple[Net, str]]]) -> Figure:
+    """The paper's three panels with its axes; the last begins where 1202 layers have left the warm-up far behind."""
+    figure, axes = panels_of(1, 3, (10.8, 3.9))
+    for axis, panel, entries in zip(axes, panels, labels, strict=True):
+        draw_panel(axis, panel)
+        cifar_axes(axis)
+        net_legend(axis, entries, columns=3)
+        axis.set_title(panel.title)
+    axes[0].set_ylabel("error (%)")
+    axes[2].set_xlim(3.5e4, paper.CIFAR10_STEPS)
+    split_legend(figure, is_paper_shown=True)
+    return figure
+
+
+def _draw(panels: list[Panel]) -> Figure:
+    figure, axes = panels_of(1, len(panels), (3.6 * len(panels), 3.9), sharey=True)
+    for axis, panel in zip(axes, panels, strict=True):
+        draw_panel(axis, panel)
+        net_legend(axis, sorted({series.net: series.label for series in panel.series}.items()))
+        axis.set(title=panel.title, xlabel="step")
+    axes[0].set_ylabel("error (%)")
+    split_legend(figure, is_paper_shown=False)
+    return figure
+
+
+def cifar_axes(axis: Axes) -> None:
+    """The axes of Figs. 1 and 6: 0 to 64k steps in 1e4, 0 to 20 % with the paper's ticks."""
+    axis.set(xlim=(0, paper.CIFAR10_STEPS), ylim=(0, paper.FIG6_TOP), yticks=[0, 5, 10, 20])
+    tens_of_thousands(axis, 1e4)

@@ -1,0 +1,46 @@
+"""Fig. 7: standard deviation of layer responses, in the layers' order (top) and sorted (bottom)."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reports.figures.series import Panel, response_series
+from reports.figures.style import THIN, Drawing, draw_panel, panels_of, style_handles
+from reports.judging.kinds import CIFAR, Evidence
+from reports.paper import numbers as paper
+from reports.tables.probes import nets_of, of_comparison
+
+PANELS = {"layer index (original)": False, "layer index (sorted by magnitude)": True}
+
+
+def fig7(responses: pd.DataFrame, e: Evidence) -> Drawing | None:
+    """Fig. 7, for CIFAR-10 with the paper's lines behind ours; None where none of its networks was measured."""
+    mine, is_papers = of_comparison(responses, e), e.comparison == CIFAR
+    nets = [net for net in paper.FIG7_NETS if is_papers or net in nets_of(mine)]
+    if not nets:
+        return None
+    panels = [
+        Panel(title, tuple(one for net in nets for one in response_series(mine, e, net, is_sorted, is_papers)))
+        for title, is_sorted in PANELS.items()
+    ]
+    caption = (
+        "Fig. 7. Standard deviations of each layer's response, after batch norm and before ReLU or addition: "
+        f"mean over seeds ({e.comparison.name}).{THIN if is_papers else ''}"
+    )
+    return Drawing(f"fig7-{e.comparison.slug}", caption, _means(panels[0]), lambda: _draw(panels))
+
+
+def _means(panel: Panel) -> str:
+    """The alternative text: the mean over the layers of each network of ours."""
+    means = [f"{series.label} {sum(series.mean) / len(series.mean):.2f}" for series in panel.ours]
+    return f"Mean over layers: {', '.join(means) or 'no run yet'}."
+
+
+def _draw(panels: list[Panel]) -> Figure:
+    figure, axes = panels_of(2, 1, (7.2, 5.6))
+    for axis, panel in zip(axes, panels, strict=True):
+        draw_panel(axis, panel)
+        axis.set(ylabel="std", xlabel=panel.title)
+    axes[0].legend(handles=style_handles(panels[0].series), ncol=2, loc="upper right")
+    return figure

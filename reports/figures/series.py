@@ -1,0 +1,141 @@
+"""What the figures show, before anything is drawn: the lines of each panel, and the text that says the same.
+
+A `Series` is one line. Figures draw series, tests look at them, and alternative texts are made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports.judging.kinds import Evidence, Net
+from reports.paper import numbers as paper
+from reports.tables.probes import nets_of, of_comparison, of_net
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a figure.
+
+    Attributes:
+        net: Depth and shortcut; the line has the depth's colour.
+        label: The network in the paper's words.
+        split: `train` or `test`; empty where the line is of no error.
+        x: Steps, layers or blocks.
+        mean: The value at each x, over seeds.
+        low: The lowest value over seeds at each x; empty for a line without a band.
+        high: The highest value over seeds at each x.
+        dashed: In curves the training error, elsewhere a plain net.
+        is_paper: Whether it is the paper's own line, digitised; such lines are thin.
+    """
+
+    net: Net
+    label: str
+    split: str
+    x: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    dashed: bool = False
+    is_paper: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a figure: its title and its lines, in the order in which they are drawn."""
+
+    title: str
+    series: tuple[Series, ...]
+
+    @property
+    def ours(self) -> tuple[Series, ...]:
+        """The lines of our own runs."""
+        return tuple(series for series in self.series if not series.is_paper)
+
+
+def error_series(
+    history: pd.DataFrame, e: Evidence, nets: Sequence[Net], splits: Sequence[str] = SPLITS
+) -> Iterator[Series]:
+    """Error against step for each split and network that has runs; dashed is training where both splits are shown."""
+    curves = of_comparison(history, e)
+    present = dict.fromkeys(zip(curves["depth"].astype(int), curves["shortcut"], strict=True))
+    for split in splits:
+        for net in (net for net in present if net in nets):
+            seeds = of_net(curves, net).groupby("step")[f"{split}/top1_error"]
+            mean = seeds.mean()
+            yield Series(
+                net,
+                e.title(net),
+                split,
+                tuple(mean.index),
+                tuple(mean),
+                tuple(seeds.min()),
+                tuple(seeds.max()),
+                dashed=split == "train" and len(splits) > 1,
+            )
+
+
+def paper_error_series(file: str, nets: Sequence[Net], splits: Sequence[str] = SPLITS) -> Iterator[Series]:
+    """The paper's own curves of one file of `reports/paper/curves`."""
+    by_depth = {depth: (depth, shortcut) for depth, shortcut in nets}
+    for (label, split), curve in paper.curves(file).groupby(["net", "split"]):
+        net = by_depth.get(int(str(label).rsplit("-", 1)[1]))
+        if net and split in splits:
+            dashed = split == "train" and len(splits) > 1
+            x, mean = tuple(curve["step"]), tuple(curve["error"])
+            yield Series(net, str(label), str(split), x, mean, dashed=dashed, is_paper=True)
+
+
+def response_series(
+    responses: pd.DataFrame, e: Evidence, net: Net, is_sorted: bool, is_paper: bool
+) -> Iterator[Series]:
+    """Standard deviation of each layer's response: the paper's line if requested, then ours.
+
+    Args:
+        responses: Rows of `of_comparison`.
+        e: The compared runs.
+        net: The network.
+        is_sorted: From the largest down instead of in the layers' order.
+        is_paper: Whether the paper's own line is shown as well.
+    """
+    theirs = paper.responses()
+    if is_paper:
+        yield from _responses(e, net, theirs[theirs["net"] == e.title(net)]["std"], is_sorted, is_paper=True)
+    yield from _responses(e, net, of_net(responses, net).groupby("layer")["std"].mean(), is_sorted, is_paper=False)
+
+
+def _responses(e: Evidence, net: Net, stds: pd.Series[float], is_sorted: bool, is_paper: bool) -> Iterator[Series]:
+    values = sorted(stds, reverse=True) if is_sorted else list(stds)
+    if values:
+        x = tuple(range(1, len(values) + 1))
+        yield Series(net, e.title(net), "", x, tuple(values), dashed=net[1] == "none", is_paper=is_paper)
+
+
+def probe_series(found: pd.DataFrame, e: Evidence, x: str, y: str, depths: Sequence[int]) -> Iterator[Series]:
+    """A column of what `study probe` found against layers or blocks: the mean over seeds of each network.
+
+    Args:
+        found: Rows of `of_comparison`.
+        e: The compared runs.
+        x: The column of layers or blocks.
+        y: The column that is shown; rows without a value are left out.
+        depths: The depths that are shown.
+    """
+    rows = found.dropna(subset=[y])
+    for net in nets_of(rows):
+        if net[0] in depths:
+            mean = of_net(rows, net).groupby(x)[y].mean()
+            yield Series(net, e.title(net), "", tuple(mean.index), tuple(mean), dashed=net[1] == "none")
+
+
+def ends(panels: Sequence[Panel]) -> str:
+    """The alternative text of curves: where each of our lines ends; lines that stand in two panels are said once."""
+    ours = {(s.net[1], s.net[0], s.split): s for panel in panels for s in panel.ours}
+    if not ours:
+        return "The paper's curves alone: no run of ours yet."
+    said = [f"{ours[key].label} {ours[key].split} {ours[key].mean[-1]:.1f} %" for key in sorted(ours)]
+    return f"Error against steps. At the end: {', '.join(said)}."
