@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 
-from study.commands.flags import Verbs, add_data_option, add_step_options, written
+from study.commands.flags import Verbs, add_options, read_options
+from study.machine.options import flag, group_names
 from study.spec import InputError, Spec
 
-FACTORS = ("dataset", "depth", "shortcut", "rounds", "steps")
-MACHINE = ("precision", "step", "checkpoint_every", "data")
+MACHINE = (*group_names("step"), "data")
+REPEATED = ("dataset", "depth", "shortcut", "rounds", "steps")  # given again to each of several runs at a time
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -26,8 +27,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--memory", action="store_true", help="only measure the memory that one step takes")
     parser.add_argument("--jobs", help="only measure the speed of several runs at the same time, as in 1,2,4")
     parser.add_argument("--pipeline", action="store_true", help="only measure the ImageNet images/s of one core")
-    add_step_options(parser)
-    add_data_option(parser)
+    add_options(parser, MACHINE)
     parser.set_defaults(run=run)
 
 
@@ -46,12 +46,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _bench_training(options: argparse.Namespace) -> int:
     spec = Spec(options.dataset, options.depth, options.shortcut)
+    machine = read_options(options)
     from study.bench import run
-    from study.machine.options import MachineOptions
 
     if options.jobs:
-        return run.bench_jobs(written(options, FACTORS + MACHINE), _counts(options.jobs))
-    machine = MachineOptions(**{name: getattr(options, name) for name in MACHINE})
+        repeated = [f"{flag(name)}={getattr(options, name)}" for name in REPEATED]
+        return run.bench_jobs([*repeated, *machine.flags(MACHINE)], _counts(options.jobs))
     if options.memory:
         return run.bench_memory(spec, machine)
     return run.bench(spec, machine, options.arms.split(","), options.rounds, options.steps)

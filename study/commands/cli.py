@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from study.commands import bench, complexity, doctor, launch, prepare, probe, sweep, test, train
-from study.commands.flags import Parser, check, entry
+from study.commands.flags import Parser, entry
 
 VERBS = (train, sweep, launch, test, probe, prepare, doctor, bench, complexity)
 
@@ -27,7 +27,6 @@ def run(arguments: Sequence[str]) -> int:
         InputError: The arguments are invalid, or the verb cannot be carried out with them.
     """
     options: argparse.Namespace = parser().read(arguments)
-    check(options)
     status: int = options.run(options)
     return status
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from study.commands.flags import Verbs, add_data_option, add_runs_option
+from study.commands.flags import Verbs, add_options
 
 STYLES = {"sound": "green", "absent": "yellow", "unsound": "red"}
 
@@ -12,8 +12,7 @@ STYLES = {"sound": "green", "absent": "yellow", "unsound": "red"}
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: the folders that are examined."""
     parser = verbs.add_parser("doctor", help="show what this machine can run, what is missing, what to do")
-    add_runs_option(parser)
-    add_data_option(parser)
+    add_options(parser, ["runs", "data"])
     parser.set_defaults(run=run)
 
 

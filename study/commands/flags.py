@@ -1,4 +1,4 @@
-"""The flags of the command line, and how W&B spells them. Standard library only."""
+"""What the verbs share: the parser, W&B's spelling of flags, the machine options, exit status. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from study.spec import InputError, check_choice
-
-MACHINE_OPTIONS = ("devices", "precision", "step", "checkpoint_every", "runs", "data", "wandb")
-PRECISIONS = ("32", "bf16")
-STEPS = ("auto", "plain", "graph")
-WANDB_MODES = ("auto", "online", "offline", "disabled")
+from study.machine.options import DEFAULTS, OPTIONS, MachineOptions, Option, flag
+from study.spec import InputError
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,51 +43,28 @@ def switches(parser: argparse.ArgumentParser) -> frozenset[str]:
     return frozenset(found)
 
 
-def add_machine_options(verb: argparse.ArgumentParser) -> None:
-    """The options that say where a cell runs and never what it is (rule 3).
+def add_options(parser: argparse.ArgumentParser, names: Sequence[str] = tuple(OPTIONS)) -> None:
+    """Add machine options to a verb; an option's environment variable sets its default (rule 3)."""
+    for name in names:
+        option, default = OPTIONS[name], DEFAULTS[name]
+        preset = os.environ.get(option.variable, default) if option.variable else default
+        parser.add_argument(
+            flag(name), type=type(default), default=preset, metavar=option.metavar, help=_describe(option)
+        )
 
-    Each has a variable for its default, by which a machine tells what it is like to the agents that run on it.
+
+def _describe(option: Option) -> str:
+    choices = f": {' | '.join(option.choices)}" if option.choices else ""
+    return f"{option.help}{choices} (default: %(default)s)"
+
+
+def read_options(options: argparse.Namespace) -> MachineOptions:
+    """The machine options of a parsed command line; those that its verb does not have keep their defaults.
+
+    Raises:
+        InputError: An option has a value that it cannot have.
     """
-    devices = os.environ.get("STUDY_DEVICES", "1")
-    verb.add_argument("--devices", type=int, default=devices, help="processes of one run (default: %(default)s)")
-    verb.add_argument("--wandb", default="auto", help=" | ".join(WANDB_MODES) + " (default: %(default)s)")
-    add_place_options(verb)
-
-
-def add_place_options(verb: argparse.ArgumentParser) -> None:
-    """Those of them that hold for every run of a machine."""
-    add_step_options(verb)
-    add_runs_option(verb)
-    add_data_option(verb)
-
-
-def add_step_options(verb: argparse.ArgumentParser) -> None:
-    """How a step is computed."""
-    precision, step = os.environ.get("STUDY_PRECISION", "32"), os.environ.get("STUDY_STEP", "auto")
-    every = os.environ.get("STUDY_CHECKPOINT_EVERY", "0")
-    verb.add_argument("--precision", default=precision, help=" | ".join(PRECISIONS) + " (default: %(default)s)")
-    verb.add_argument("--step", default=step, help=" | ".join(STEPS) + " (default: %(default)s)")
-    verb.add_argument(
-        "--checkpoint-every", type=int, default=every, metavar="N",
-        help="keep activations only every N blocks: less memory, a third more work (default: keep all)",
-    )  # fmt: skip
-
-
-def add_runs_option(verb: argparse.ArgumentParser) -> None:
-    """Where the runs lie."""
-    runs = Path(os.environ.get("STUDY_RUNS", "runs"))
-    verb.add_argument("--runs", type=Path, default=runs, help="(default: %(default)s)")
-
-
-def add_data_option(verb: argparse.ArgumentParser) -> None:
-    """Where the data sets lie."""
-    data = Path(os.environ.get("STUDY_DATA", "data"))
-    verb.add_argument("--data", type=Path, default=data, help="(default: %(default)s)")
-
-
-def written(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
-    """Those options as the flags of another command: ``["--precision=32"]`` for ``("precision",)``."""
-    return [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in names]
+    return MachineOptions(**{name: getattr(options, name) for name in OPTIONS if name in options})
 
 
 def spell(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
@@ -129,19 +101,6 @@ def _spell_flag(flag: str, value: str, switches: Collection[str]) -> list[str]:
     if flag == "--wandb" and value == "False":
         return ["--wandb=disabled"]
     return [f"{flag}={value}"]
-
-
-def check(options: argparse.Namespace) -> None:
-    """Refuse what only the verb's own options make wrong."""
-    if "precision" in options:
-        check_choice("precision", options.precision, PRECISIONS)
-        check_choice("step", options.step, STEPS)
-        if options.checkpoint_every < 0:
-            raise InputError(
-                f"--checkpoint-every={options.checkpoint_every} must be a number of blocks, or 0 to keep all"
-            )
-    if "wandb" in options:
-        check_choice("wandb", options.wandb, WANDB_MODES)
 
 
 def entry(program: str, run: Callable[[Sequence[str]], int]) -> int:

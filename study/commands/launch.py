@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from study.commands.flags import Verbs, add_place_options
+from study.commands.flags import Verbs, add_options, read_options
+from study.machine.options import group_names
 from study.recipes import per_device_batch, recipe_for
 
 
@@ -15,7 +17,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("file", type=Path, help="sweeps/*.yaml")
     parser.add_argument("--gpus", required=True, help="0,1,2,3 or cpu, which starts two agents")
     parser.add_argument("--gpus-per-run", type=int, default=1, help="(default: %(default)s)")
-    add_place_options(parser)
+    add_options(parser, group_names("step", "place"))
     parser.set_defaults(run=run)
 
 
@@ -23,14 +25,9 @@ def run(options: argparse.Namespace) -> int:
     """Create the sweep, start one agent per slice of the GPUs, and wait for them."""
     from study.sweeps import agents, local
 
+    machine = replace(read_options(options), devices=options.gpus_per_run)
     cells = local.cells(options.file)
     for cell in cells:
-        per_device_batch(recipe_for(cell), options.gpus_per_run)
-    fleet = agents.slices(options.gpus, options.gpus_per_run)
-    machine = {
-        "STUDY_PRECISION": options.precision,
-        "STUDY_STEP": options.step,
-        "STUDY_CHECKPOINT_EVERY": str(options.checkpoint_every),
-        "STUDY_DATA": str(options.data.absolute()),
-    }
-    return agents.launch(options.file, cells, fleet, options.runs, machine)
+        per_device_batch(recipe_for(cell), machine.devices)
+    fleet = agents.slices(options.gpus, machine.devices)
+    return agents.launch(options.file, cells, fleet, machine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from study.commands.flags import Verbs, add_data_option
+from study.commands.flags import Verbs, add_options
 from study.spec import DATASETS, check_choice
 
 
@@ -15,7 +15,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("dataset", help="cifar10 | imagenet")
     parser.add_argument("--source", type=Path, help="an archive or folder to read instead of downloading")
     parser.add_argument("--subset", action="store_true", help="declare that this is not the whole ImageNet")
-    add_data_option(parser)
+    add_options(parser, ["data"])
     parser.set_defaults(run=run)
 
 

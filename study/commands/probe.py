@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from study.commands.flags import Verbs, add_data_option
+from study.commands.flags import Verbs, add_options
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -14,7 +14,7 @@ def add_parser(verbs: Verbs) -> None:
         "probe", help="measure what a trained network's layers do, and whether a deeper one could copy it"
     )
     parser.add_argument("folder", type=Path, help="a run folder on digits or CIFAR-10")
-    add_data_option(parser)
+    add_options(parser, ["data"])
     parser.set_defaults(run=run)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from study.commands.flags import MACHINE_OPTIONS, Verbs, add_machine_options, written
+from study.commands.flags import Verbs, add_options, read_options
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -16,7 +16,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--status", action="store_true", help="only show the progress of each cell")
     parser.add_argument("--dry-run", action="store_true", help="only show the commands")
     parser.add_argument("--estimate", action="store_true", help="only measure a few steps; show hours and memory")
-    add_machine_options(parser)
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -24,12 +24,12 @@ def run(options: argparse.Namespace) -> int:
     """Train every cell of the file, or show what the options ask for instead."""
     from study.sweeps import local
 
+    machine = read_options(options)
     cells = local.cells(options.file)
-    machine = written(options, MACHINE_OPTIONS)
     if options.estimate:
-        return local.show_estimate(cells, written(options, ("precision", "step", "checkpoint_every", "data")))
+        return local.show_estimate(cells, machine)
     if options.status:
-        return local.show_status(cells, options.runs)
+        return local.show_status(cells, machine.runs)
     if options.dry_run:
         return local.show_commands(cells, machine)
-    return local.run(cells, options.runs, machine, options.jobs)
+    return local.run(cells, machine, options.jobs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from study.commands.flags import Verbs, add_data_option
+from study.commands.flags import Verbs, add_options
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -16,7 +16,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "--recalibrate", action="store_true", help="recompute the batch-norm statistics on training images first"
     )
-    add_data_option(parser)
+    add_options(parser, ["data"])
     parser.set_defaults(run=run)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from study.commands.flags import MACHINE_OPTIONS, Verbs, add_machine_options
+from study.commands.flags import Verbs, add_options, read_options
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Evaluation, describe
 from study.recording.record import Record
@@ -19,18 +19,18 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--shortcut", required=True, help=" | ".join(SHORTCUTS) + " (none is a plain network)")
     parser.add_argument("--recipe", default="paper", help="paper, or a variant (default: %(default)s)")
     parser.add_argument("--seed", default=0, type=int, help="(default: %(default)s)")
-    add_machine_options(parser)
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train the cell; return 0 at once if it is finished already."""
+    machine = read_options(options)
     spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
-    per_device_batch(recipe_for(spec), options.devices)
-    if summary := Record(options.runs, spec).summary():  # before torch is imported, which takes seconds
+    per_device_batch(recipe_for(spec), machine.devices)
+    if summary := Record(machine.runs, spec).summary():  # before torch is imported, which takes seconds
         print(f"{spec.name} is done already: {describe(Evaluation.from_row(summary))}")
         return 0
-    from study.machine.options import MachineOptions
     from study.training.train import train
 
-    return train(spec, MachineOptions(**{name: getattr(options, name) for name in MACHINE_OPTIONS}))
+    return train(spec, machine)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from study.machine.options import MachineOptions
 from study.recording.record import CLIENT, Record, unwritable
 from study.recording.wandb.account import PROJECT, check_account, resolve_mode, wandb_call
 from study.spec import InputError, Spec
@@ -50,7 +51,7 @@ def slices(gpus: str, per_run: int) -> list[Slice]:
         raise InputError(f"--gpus-per-run={per_run} must be at least 1")
     if gpus == "cpu":
         threads = str(max(1, (os.cpu_count() or 1) // CPU_AGENTS))
-        shared = {"CUDA_VISIBLE_DEVICES": "", "STUDY_DEVICES": str(per_run), "OMP_NUM_THREADS": threads}
+        shared = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": threads}
         return [Slice(f"cpu{i}", shared) for i in range(CPU_AGENTS)]
     numbers = gpus.split(",")
     if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
@@ -58,11 +59,10 @@ def slices(gpus: str, per_run: int) -> list[Slice]:
     if len(numbers) % per_run:
         raise InputError(f"{len(numbers)} GPUs do not divide into runs of {per_run}; change --gpus or --gpus-per-run")
     shares = [numbers[i : i + per_run] for i in range(0, len(numbers), per_run)]
-    device = {"STUDY_DEVICES": str(per_run)}
-    return [Slice("gpu" + "+".join(share), device | {"CUDA_VISIBLE_DEVICES": ",".join(share)}) for share in shares]
+    return [Slice("gpu" + "+".join(share), {"CUDA_VISIBLE_DEVICES": ",".join(share)}) for share in shares]
 
 
-def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], runs: Path, machine: Mapping[str, str]) -> int:
+def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], machine: MachineOptions) -> int:
     """Have W&B hand out the cells of a grid file to this machine's agents, and see that none is left over.
 
     A cell that was handed out but not finished (W&B never hands it out again) is trained here once the agents are done.
@@ -73,13 +73,13 @@ def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], runs: Path
     Raises:
         InputError: no account, W&B cannot be reached, or the runs folder cannot be written.
     """
+    runs = machine.runs
     try:
         (runs / CLIENT).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(runs, error) from None
     sweep = create(file)
-    paths = {"STUDY_RUNS": str(runs.absolute()), "WANDB_DIR": str(runs.absolute())}
-    workers = [_Worker(part, {**machine, **paths}, runs / CLIENT / f"agent-{part.name}.log") for part in fleet]
+    workers = [_Worker(part, environment(part, machine), runs / CLIENT / f"agent-{part.name}.log") for part in fleet]
     records = [Record(runs, spec) for spec in specs]
     signal.signal(signal.SIGTERM, interrupt)
     try:
@@ -118,13 +118,22 @@ def create(file: Path) -> str:
     return "/".join((os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep))
 
 
+def environment(part: Slice, machine: MachineOptions) -> dict[str, str]:
+    """The environment of an agent: this process's, the machine options, its slice, and where W&B's client writes."""
+    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    own = {
+        "STUDY_SLICE": part.name,
+        "WANDB_DIR": str(machine.runs.absolute()),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    return {**kept, **machine.variables(), **part.variables, **own}
+
+
 class _Worker:
     """A slice and the commands that it runs one after the other, its output in a log."""
 
-    def __init__(self, part: Slice, variables: Mapping[str, str], log: Path) -> None:
-        own = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "STUDY_SLICE": part.name}
-        kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-        self.environment = {**kept, **variables, **part.variables, **own}
+    def __init__(self, part: Slice, environment: Mapping[str, str], log: Path) -> None:
+        self.environment = environment
         self.name, self.log = part.name, log
         self.commands: deque[list[str]] = deque()
         self.process: subprocess.Popen[bytes] | None = None

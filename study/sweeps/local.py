@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from study.machine.mps import shared_gpu
+from study.machine.options import MachineOptions, group_names
 from study.recipes import recipe_for
 from study.recording.evaluation import Evaluation
 from study.recording.record import Record, unwritable
@@ -105,15 +106,15 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def command(spec: Spec, machine: Sequence[str]) -> list[str]:
+def command(spec: Spec, options: Sequence[str]) -> list[str]:
     """The command that trains a cell."""
-    return [sys.executable, "-m", "study", "train", *(f"--{k}={v}" for k, v in spec.factors.items()), *machine]
+    return [sys.executable, "-m", "study", "train", *(f"--{k}={v}" for k, v in spec.factors.items()), *options]
 
 
-def show_commands(specs: Sequence[Spec], machine: Sequence[str]) -> int:
+def show_commands(specs: Sequence[Spec], machine: MachineOptions) -> int:
     """Print the commands without running them."""
     for spec in specs:
-        print(" ".join(["python", *command(spec, machine)[1:]]))
+        print(" ".join(["python", *command(spec, machine.flags())[1:]]))
     return 0
 
 
@@ -123,7 +124,7 @@ def show_status(specs: Sequence[Spec], runs: Path) -> int:
     return 0
 
 
-def show_estimate(specs: Sequence[Spec], options: Sequence[str]) -> int:
+def show_estimate(specs: Sequence[Spec], machine: MachineOptions) -> int:
     """Measure a few steps of every network on this very device, and print hours and memory per cell and in all."""
     table = Table(title=f"{len(specs)} cells on this device, one at a time")
     for heading in ("cell", "ms a step", "hours", "memory MB"):
@@ -133,7 +134,7 @@ def show_estimate(specs: Sequence[Spec], options: Sequence[str]) -> int:
     for spec in specs:
         network = (spec.dataset, spec.depth, spec.shortcut)
         if network not in measured:
-            measured[network] = _measure(spec, options)
+            measured[network] = _measure(spec, machine)
         ms, evaluation, memory = measured[network].values()
         recipe = recipe_for(spec)
         hours = (recipe.steps * ms / 1e3 + recipe.evaluations * evaluation) / 3600
@@ -144,9 +145,10 @@ def show_estimate(specs: Sequence[Spec], options: Sequence[str]) -> int:
     return 0
 
 
-def _measure(spec: Spec, options: Sequence[str]) -> dict[str, float]:
+def _measure(spec: Spec, machine: MachineOptions) -> dict[str, float]:
     """Milliseconds a step, seconds an evaluation and megabytes of one network, by the bench in a process of its own."""
     factors = [f"--{name}={spec.factors[name]}" for name in ("dataset", "depth", "shortcut")]
+    options = machine.flags([*group_names("step"), "data"])
     quick = ("--arms=ours", "--rounds=3", "--steps=3")
     command = [sys.executable, "-m", "study", "bench", *factors, *options, *quick]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -160,7 +162,7 @@ def _measure(spec: Spec, options: Sequence[str]) -> dict[str, float]:
     }
 
 
-def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) -> int:
+def run(specs: Sequence[Spec], machine: MachineOptions, jobs: int) -> int:
     """Train every cell that is not finished, `jobs` at a time.
 
     Returns 0 when all are finished, 1 when one failed, 128 + signal when stopped: the cells that run are stopped
@@ -168,7 +170,7 @@ def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) ->
     """
     if jobs < 1:
         raise InputError(f"--jobs={jobs} must be at least 1")
-    records = [Record(runs, spec) for spec in specs]
+    records = [Record(machine.runs, spec) for spec in specs]
     signal.signal(signal.SIGTERM, interrupt)
     with shared_gpu(jobs) as service, Display(len(records)) as display, ThreadPoolExecutor(jobs) as pool:
         cells = [_Job(record, machine, jobs, service) for record in records]
@@ -180,7 +182,7 @@ def run(specs: Sequence[Spec], runs: Path, machine: Sequence[str], jobs: int) ->
             for cell in cells:
                 cell.stop()
             return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
-    print_table(f"{len(specs)} cells in {runs}", records)
+    print_table(f"{len(specs)} cells in {machine.runs}", records)
     failed = [(r, status) for r, status in zip(records, statuses, strict=True) if status]
     for record, status in failed:
         print(f"study: {record.spec.name} ended with status {status}: {_last_words(record)}", file=sys.stderr)
@@ -195,8 +197,8 @@ def interrupt(signum: int, _: FrameType | None) -> None:
 class _Job:
     """One cell's process, its output in the cell's folder."""
 
-    def __init__(self, record: Record, machine: Sequence[str], jobs: int, service: Mapping[str, str]) -> None:
-        self.record, self.command = record, command(record.spec, machine)
+    def __init__(self, record: Record, machine: MachineOptions, jobs: int, service: Mapping[str, str]) -> None:
+        self.record, self.command = record, command(record.spec, machine.flags())
         self.process: subprocess.Popen[bytes] | None = None
         threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
         self.environment = {**threads, **os.environ, **service}

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from reports.gathering import snapshot
+from study.machine.options import MachineOptions
 from study.recording.record import Record, read_runs
 from study.spec import InputError, Spec
 from study.sweeps import agents as launch
@@ -231,8 +232,30 @@ def test_gpus_are_cut_into_slices() -> None:
         ("gpu0+1", "0,1"),
         ("gpu2+3", "2,3"),
     ]
-    assert {part.variables["STUDY_DEVICES"] for part in by_twos} == {"2"}
     assert [part.variables["CUDA_VISIBLE_DEVICES"] for part in launch.slices("cpu", 1)] == ["", ""]
+
+
+def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Absolute folders, as an agent may start a run elsewhere; W&B's mode is the agent's own."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("MASTER_PORT", "WORLD_SIZE", "WANDB_RUN_ID"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("STUDY_DATA", "elsewhere")
+    options = MachineOptions(devices=2, precision="bf16", data=Path("d"), wandb="offline")
+    variables = launch.environment(launch.slices("4,5", 2)[0], options)
+    assert {name: value for name, value in variables.items() if name.startswith("STUDY_")} == {
+        "STUDY_SLICE": "gpu4+5",
+        "STUDY_DEVICES": "2",
+        "STUDY_PRECISION": "bf16",
+        "STUDY_STEP": "auto",
+        "STUDY_CHECKPOINT_EVERY": "0",
+        "STUDY_RUNS": str(tmp_path / "runs"),
+        "STUDY_DATA": str(tmp_path / "d"),
+    }
+    assert variables["CUDA_VISIBLE_DEVICES"] == "4,5" and variables["WANDB_DIR"] == str(tmp_path / "runs")
+    assert not {"MASTER_PORT", "WORLD_SIZE", "WANDB_RUN_ID"} & set(variables)
 
 
 @pytest.mark.parametrize(
