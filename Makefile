@@ -33,8 +33,8 @@ docs: .venv/made
 
 env: .venv/made
 
-.venv/made: pyproject.toml constraints.txt
+.venv/made: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; give one with: make PYTHON=python3.12 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,publish]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs,publish]'
 	touch $@
