@@ -47,7 +47,8 @@ def test_the_network_stands_on_torch_alone() -> None:
 @pytest.mark.parametrize(
     ("modules", "without"),
     [
-        ("study study.commands.cli study.sweeps.local study.sweeps.agents", ("torch", "pandas", "wandb")),
+        ("study study.commands.cli", ("torch", "pandas", "wandb")),
+        ("study.sweeps.local study.sweeps.estimate study.sweeps.agents", ("torch", "pandas", "wandb")),
         ("study.recording.record study.spec study.recipes", ("torch", "pandas", "wandb")),
         ("study.training.train", ("wandb",)),
         ("reports.__main__", ("torch", "wandb")),

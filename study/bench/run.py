@@ -6,12 +6,11 @@ round, and the median over the rounds is given with the interval in which it lie
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -27,6 +26,7 @@ from study.machine.device import configure_torch, peak_memory_mb, step_mode
 from study.machine.mps import shared_gpu
 from study.machine.options import MachineOptions
 from study.recipes import recipe_for
+from study.recording.bench_lines import read, say
 from study.recording.provenance import now, provenance
 from study.spec import InputError, Spec, check_choice
 from study.training.step import compile_blocks
@@ -93,24 +93,6 @@ def compare(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
     interval: Any = quantile_test(ratios, p=0.5).confidence_interval(0.95)
     ends = [interval.low, interval.high] if len(ratios) >= FEWEST else None
     return {"times_as_fast": median(ratios), "interval": ends, "rounds": len(ratios)}
-
-
-def say(what: str, **row: Any) -> None:
-    """Print one JSON line, numbers to four figures."""
-    print(json.dumps({"what": what} | _short(row)), flush=True)
-
-
-def read(text: str) -> Iterator[dict[str, Any]]:
-    """The lines that `say` printed."""
-    return (json.loads(line) for line in text.splitlines() if line.startswith("{"))
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.4g}")
-    if isinstance(value, dict):
-        return {key: _short(part) for key, part in value.items()}
-    return [_short(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _contender(spec: Spec, machine: MachineOptions) -> Contender:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 from study.commands.flags import Verbs, add_options, read_options
 from study.machine.options import group_names
@@ -14,7 +13,7 @@ from study.recipes import per_device_batch, recipe_for
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: a sweep file, the GPUs of the agents, and the machine options that all of them share."""
     parser = verbs.add_parser("launch", help="create the W&B sweep of a file and start its agents here")
-    parser.add_argument("file", type=Path, help="sweeps/*.yaml")
+    parser.add_argument("file", help="a sweep file, or the name of one of this study's, as in digits")
     parser.add_argument("--gpus", required=True, help="0,1,2,3 or cpu, which starts two agents")
     parser.add_argument("--gpus-per-run", type=int, default=1, help="(default: %(default)s)")
     add_options(parser, group_names("step", "place"))
@@ -23,11 +22,12 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Create the sweep, start one agent per slice of the GPUs, and wait for them."""
-    from study.sweeps import agents, local
+    from study.sweeps import agents, grid
 
     machine = replace(read_options(options), devices=options.gpus_per_run)
-    cells = local.cells(options.file)
+    file = grid.find(options.file)
+    cells = grid.cells(file)
     for cell in cells:
         per_device_batch(recipe_for(cell), machine.devices)
     fleet = agents.slices(options.gpus, machine.devices)
-    return agents.launch(options.file, cells, fleet, machine)
+    return agents.launch(file, cells, fleet, machine)

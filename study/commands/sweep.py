@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from study.commands.flags import Verbs, add_options, read_options
 
@@ -11,7 +10,7 @@ from study.commands.flags import Verbs, add_options, read_options
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: a sweep file, what to do with its cells, and where they run."""
     parser = verbs.add_parser("sweep", help="run the cells of a W&B sweep file here, without W&B")
-    parser.add_argument("file", type=Path, help="sweeps/*.yaml")
+    parser.add_argument("file", help="a sweep file, or the name of one of this study's, as in digits")
     parser.add_argument("--jobs", type=int, default=1, help="cells that run at the same time (default: %(default)s)")
     parser.add_argument("--status", action="store_true", help="only show the progress of each cell")
     parser.add_argument("--dry-run", action="store_true", help="only show the commands")
@@ -22,12 +21,14 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train every cell of the file, or show what the options ask for instead."""
-    from study.sweeps import local
+    from study.sweeps import grid, local
 
     machine = read_options(options)
-    cells = local.cells(options.file)
+    cells = grid.cells(grid.find(options.file))
     if options.estimate:
-        return local.show_estimate(cells, machine)
+        from study.sweeps.estimate import show_estimate
+
+        return show_estimate(cells, machine)
     if options.status:
         return local.show_status(cells, machine.runs)
     if options.dry_run:

@@ -22,7 +22,9 @@ from study.machine.options import MachineOptions
 from study.recording.record import CLIENT, Record, unwritable
 from study.recording.wandb.account import PROJECT, check_account, resolve_mode, wandb_call
 from study.spec import InputError, Spec
-from study.sweeps.local import Display, command, interrupt, print_table
+from study.sweeps.display import Display, print_table
+from study.sweeps.grid import command
+from study.sweeps.local import interrupt
 
 STAGGER = 2.0  # seconds between two agents' starts, so that they don't ask for the same thing at once
 GRACE = 120.0  # seconds that a stopped run has for its checkpoint and for W&B
@@ -109,12 +111,13 @@ def _unfinished(records: Sequence[Record]) -> list[Record]:
 def create(file: Path) -> str:
     """Make the sweep in W&B; returns its path, ENTITY/PROJECT/SWEEP."""
     instead = f"without W&B: python -m study sweep {file}"
-    resolve_mode("online")  # which needs the package
+    resolve_mode("online")  # raises if the package is not installed
     check_account(instead)
     with wandb_call("W&B cannot make the sweep", f"fix it, or {instead}"):
         import wandb
 
         sweep = wandb.sweep(yaml.safe_load(file.read_text()), project=os.environ.get("WANDB_PROJECT", PROJECT))
+    # wandb.sweep returns the sweep's id alone; where the server made it, the client says in these two variables only.
     return "/".join((os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep))
 
 

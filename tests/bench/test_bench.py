@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from study.bench.run import compare, read
+from study.bench.run import compare
 from study.commands import cli as study
+from study.recording.bench_lines import read
 from study.spec import InputError
 from tests.support import run
 

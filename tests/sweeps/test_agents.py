@@ -18,8 +18,7 @@ from reports.gathering import snapshot
 from study.machine.options import MachineOptions
 from study.recording.record import Record, read_runs
 from study.spec import InputError, Spec
-from study.sweeps import agents as launch
-from study.sweeps import local as sweep
+from study.sweeps import agents, grid
 from tests.support import ENVIRONMENT, ROOT, children, run, wait_for
 from tests.wandb_server import ENTITY, Faults, Server
 
@@ -133,9 +132,9 @@ def assert_gathers_alike(bench: Bench) -> None:
 def test_two_agents_train_every_cell_once_and_both_sources_gather_alike(bench: Bench) -> None:
     """One of the agents trains over two ranks, as its machine's variable says."""
     path = bench.make_sweep(small(bench.folder))
-    agents = [bench.agent(path), bench.agent(path, STUDY_DEVICES="2")]
-    assert [agent.wait(300) for agent in agents] == [0, 0]
-    assert_trained_once_each(bench, sweep.cells(small(bench.folder)))
+    started = [bench.agent(path), bench.agent(path, STUDY_DEVICES="2")]
+    assert [agent.wait(300) for agent in started] == [0, 0]
+    assert_trained_once_each(bench, grid.cells(small(bench.folder)))
     assert sorted({r.covariates["world_size"] for r in read_runs(bench.runs)[0]}) == [1, 2]
     assert_gathers_alike(bench)
 
@@ -145,7 +144,7 @@ def test_a_preempted_agents_cell_ends_as_if_left_alone(bench: Bench, undisturbed
     """SIGTERM to an agent in mid-run, then a new agent: one run, one history, the weights of an undisturbed one."""
     file = bench.folder / "one.yaml"
     file.write_text(SMALL.replace("[none, A, B]", "[A]") + "  seed: {value: 3}\n")
-    (cell,) = sweep.cells(file)
+    (cell,) = grid.cells(file)
     path, record = bench.make_sweep(file), Record(bench.runs, cell)
     first = bench.agent(path, "--forward-signals")
     wait_for(lambda: len(record.history()) >= 10 or first.poll() is not None)
@@ -164,7 +163,7 @@ def test_a_cell_begun_elsewhere_goes_on_in_its_own_run(bench: Bench) -> None:
     """Handed to an agent as a new run, an interrupted cell stays the run that it was."""
     file = bench.folder / "one.yaml"
     file.write_text(SMALL.replace("[none, A, B]", "[A]"))
-    (cell,) = sweep.cells(file)
+    (cell,) = grid.cells(file)
     record = Record(bench.runs, cell)
     words = [sys.executable, "-m", "study", "train", *(f"--{k}={v}" for k, v in cell.factors.items())]
     process = bench.start(*words)
@@ -186,10 +185,10 @@ def test_launch_trains_a_sweep_from_one_command_and_what_w_and_b_lost(bench: Ben
     file = small(bench.folder)
     process = bench.start(sys.executable, "-m", "study", "launch", str(file), "--gpus=cpu")
     assert process.wait(300) == 0, bench.output
-    assert {r.spec for r in read_runs(bench.runs)[0] if r.state == "finished"} == set(sweep.cells(file))
-    slices = [Record(bench.runs, cell).provenance()["slice"] for cell in sweep.cells(file)]
+    assert {r.spec for r in read_runs(bench.runs)[0] if r.state == "finished"} == set(grid.cells(file))
+    slices = [Record(bench.runs, cell).provenance()["slice"] for cell in grid.cells(file)]
     assert set(slices) == {"cpu0", "cpu1"}
-    for cell, part in zip(sweep.cells(file), slices, strict=True):
+    for cell, part in zip(grid.cells(file), slices, strict=True):
         assert f"{cell.name} running on {part}" in bench.output and f"{cell.name} finished on {part}" in bench.output
     assert {path.name for path in bench.folder.iterdir()} <= {"runs", "config", "cache", "output.log", "small.yaml"}
     wait_for(lambda: not left_running(bench.runs), 20)
@@ -198,7 +197,7 @@ def test_launch_trains_a_sweep_from_one_command_and_what_w_and_b_lost(bench: Ben
 @pytest.mark.slow
 def test_launch_stops_cleanly(bench: Bench) -> None:
     """Ctrl-C: both runs checkpoint, are marked as preempted, and nothing is left running."""
-    cells = sweep.cells(small(bench.folder))
+    cells = grid.cells(small(bench.folder))
     records = [Record(bench.runs, cell) for cell in cells]
     process = bench.start(sys.executable, "-m", "study", "launch", str(small(bench.folder)), "--gpus=cpu")
     wait_for(lambda: sum(len(r.history()) >= 3 for r in records) >= 2 or process.poll() is not None)
@@ -213,26 +212,26 @@ def test_launch_stops_cleanly(bench: Bench) -> None:
 @pytest.mark.slow
 def test_the_digits_sweep_by_two_agents(bench: Bench) -> None:
     path = bench.make_sweep(ROOT / "sweeps" / "digits.yaml")
-    agents = [bench.agent(path), bench.agent(path, STUDY_DEVICES="2")]
-    assert [agent.wait(900) for agent in agents] == [0, 0]
-    assert_trained_once_each(bench, sweep.cells(ROOT / "sweeps" / "digits.yaml"))
+    started = [bench.agent(path), bench.agent(path, STUDY_DEVICES="2")]
+    assert [agent.wait(900) for agent in started] == [0, 0]
+    assert_trained_once_each(bench, grid.cells(ROOT / "sweeps" / "digits.yaml"))
     assert_gathers_alike(bench)
 
 
 @pytest.mark.slow
 def test_the_digits_sweep_launched(bench: Bench) -> None:
-    process = bench.start(sys.executable, "-m", "study", "launch", "sweeps/digits.yaml", "--gpus=cpu")
+    process = bench.start(sys.executable, "-m", "study", "launch", "digits", "--gpus=cpu")
     assert process.wait(900) == 0, bench.output
-    assert_trained_once_each(bench, sweep.cells(ROOT / "sweeps" / "digits.yaml"))
+    assert_trained_once_each(bench, grid.cells(ROOT / "sweeps" / "digits.yaml"))
 
 
 def test_gpus_are_cut_into_slices() -> None:
-    by_twos = launch.slices("0,1,2,3", 2)
+    by_twos = agents.slices("0,1,2,3", 2)
     assert [(part.name, part.variables["CUDA_VISIBLE_DEVICES"]) for part in by_twos] == [
         ("gpu0+1", "0,1"),
         ("gpu2+3", "2,3"),
     ]
-    assert [part.variables["CUDA_VISIBLE_DEVICES"] for part in launch.slices("cpu", 1)] == ["", ""]
+    assert [part.variables["CUDA_VISIBLE_DEVICES"] for part in agents.slices("cpu", 1)] == ["", ""]
 
 
 def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding_job(
@@ -244,7 +243,7 @@ def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("STUDY_DATA", "elsewhere")
     options = MachineOptions(devices=2, precision="bf16", data=Path("d"), wandb="offline")
-    variables = launch.environment(launch.slices("4,5", 2)[0], options)
+    variables = agents.environment(agents.slices("4,5", 2)[0], options)
     assert {name: value for name, value in variables.items() if name.startswith("STUDY_")} == {
         "STUDY_SLICE": "gpu4+5",
         "STUDY_DEVICES": "2",
@@ -269,7 +268,7 @@ def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding
 )
 def test_slices_that_cannot_be_are_refused(gpus: str, per_run: int, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        launch.slices(gpus, per_run)
+        agents.slices(gpus, per_run)
 
 
 def test_launch_into_a_folder_that_cannot_be_written_makes_no_sweep(bench: Bench) -> None:

@@ -1,0 +1,75 @@
+"""What a sweep shows on the terminal: progress bars while it runs, a table of its cells."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from study.recipes import recipe_for
+from study.recording.evaluation import Evaluation
+from study.recording.record import Record
+
+
+class Display:
+    """Progress bars, one for the sweep and one for each cell that runs; silent if standard error is not a terminal."""
+
+    def __init__(self, cells: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+        self._whole = self.progress.add_task("[bold]cells", total=cells)
+        self._bars: dict[str, TaskID] = {}
+        self._done: set[str] = set()
+
+    def __enter__(self) -> Display:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def show(self, record: Record, where: str = "") -> None:
+        """Show the progress of a cell: its step and its last errors."""
+        if self.progress.disable:
+            return
+        spec = record.spec
+        if spec.name not in self._bars:
+            self._bars[spec.name] = self.progress.add_task(spec.title, total=recipe_for(spec).steps)
+        if last := record.last_evaluation():
+            text = f"{spec.title}  train {last.train.percent:.2f}%  test {last.test.percent:.2f}%  {where}"
+            self.progress.update(self._bars[spec.name], completed=last.step, description=text)
+
+    def drop(self, record: Record) -> None:
+        """Remove the bar of a cell that ended; an interrupted cell may run again, and counts once."""
+        name = record.spec.name
+        if name in self._bars:
+            self.progress.remove_task(self._bars.pop(name))
+        self._done.add(name)
+        self.progress.update(self._whole, completed=len(self._done))
+
+
+def print_table(title: str, records: Sequence[Record]) -> None:
+    """Print one row per cell: state, step, errors in percent and minutes, where they are known."""
+    table = Table(title=title)
+    for heading in ("cell", "state"):
+        table.add_column(heading)
+    for heading in ("step", "train %", "test %", "minutes"):
+        table.add_column(heading, justify="right")
+    for record in records:
+        table.add_row(record.spec.name, record.state(), *_measured(record.last_evaluation()))
+    console().print(table)
+
+
+def _measured(last: Evaluation | None) -> list[str]:
+    """The last columns of a row: step, training error, test error and minutes; empty before the first evaluation."""
+    if last is None:
+        return []
+    return [str(last.step), f"{last.train.percent:.2f}", f"{last.test.percent:.2f}", f"{60 * last.hours:.2f}"]
+
+
+def console() -> Console:
+    """The console of standard output: as wide as the terminal, or 100 columns where there is none."""
+    return Console(width=None if sys.stdout.isatty() else 100)
