@@ -12,6 +12,7 @@ import yaml
 from reports.__main__ import parser as reports_parser
 from study.commands.cli import parser as study_parser
 from study.recipes import RECIPES
+from study.recording.record import Record
 from tests.architecture import CONTRIBUTING, FLOORS, REPORT_FLOORS, with_picture
 from tests.support import ROOT
 
@@ -47,7 +48,11 @@ def test_the_readme_is_one_page() -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in page.read_text()], ids=name)
-def test_the_python_of_a_page_runs(page: Path) -> None:
+def test_the_python_of_a_page_runs_beside_a_trained_run(
+    page: Path, undisturbed: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").symlink_to(undisturbed.folder.parent)
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     exec(compile("\n".join(blocks), str(page), "exec"), {})
 
