@@ -68,6 +68,8 @@ WARMED_UP = {
 }
 
 _CIFAR10 = Recipe(scale="full")
+# The degradation problem in miniature: 1,437 images of 8x8 pixels, 15 passes (docs/findings.md has the trials).
+_DIGITS = Recipe(batch=64, steps=336, lr=0.05, decay="linear", drops=(), ramp=56, pad=0, flip=False)
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "cifar10": {
@@ -97,8 +99,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "smoke": replace(_CIFAR10, steps=200, drops=(100, 150), evaluations=4, scale="toy"),
     },
     "digits": {
-        # The degradation problem in miniature: 1,437 images of 8x8 pixels, 15 passes (docs/findings.md has the trials).
-        "mini": Recipe(batch=64, steps=336, lr=0.05, decay="linear", drops=(), ramp=56, pad=0, flip=False),
+        "mini": _DIGITS,
+        # To see that everything works: two passes.
+        "smoke": replace(_DIGITS, steps=40, ramp=8, evaluations=8),
     },
     "imagenet": {
         # Sec. 3.4 and Fig. 4; mini-batches of 256, the rate divided by 10 after 150k and 300k of 600k steps.

@@ -52,8 +52,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command(*arguments), env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
-SPEC = Spec("digits", 8, "A", "mini", 3)
-CELL = ("--dataset=digits", "--depth=8", "--shortcut=A", "--seed=3")
+SPEC = Spec("digits", 8, "A", "smoke", 3)
+CELL = ("--dataset=digits", "--depth=8", "--shortcut=A", "--recipe=smoke", "--seed=3")
 TIMED = ("images_per_second", "hours", "data_wait_ms")
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -86,3 +86,11 @@ def children(parent: int, name: str) -> list[int]:
             if (called, started_by) == (f"({name})", str(parent)):
                 found.append(int(pid))
     return found
+
+
+def has_stopped(pid: int) -> bool:
+    """Whether a process was stopped by SIGSTOP and waits."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:  # it ended meanwhile
+        return False

@@ -123,7 +123,7 @@ def test_the_verb_writes_what_it_found(undisturbed: Record, tmp_path: Path) -> N
     assert "A copy with 14 layers" in done.stdout and "stage3.0" in done.stdout
     found = json.loads((folder / "probes.json").read_text())
     summary = undisturbed.summary()
-    assert summary and found["run"] == SPEC.name and found["step"] == 336
+    assert summary and found["run"] == SPEC.name and found["step"] == 40
     assert found["copy"]["error"] == pytest.approx(summary["test/top1_error"]) == found["copy"]["copy_error"]
     assert found["blocks"][-1]["linear"] < found["blocks"][0]["linear"], "deeper features are easier to read"
     assert_reported(tmp_path, found)
@@ -139,7 +139,7 @@ def assert_reported(runs: Path, found: dict[str, Any]) -> None:
     assert list(read.signals["layer"]) == [*range(1, 8)] * 3
     assert list(read.blocks["linear"]) == [row["linear"] for row in found["blocks"]]
     assert read.deeper.drop(columns="run").to_dict("records") == [found["copy"]]
-    report = str(render.report(read)["REPORT.md"]).split("## Left open by the paper: digits, recipe mini")[1]
+    report = str(render.report(read)["REPORT.md"]).split("## Left open by the paper: digits, recipe smoke")[1]
     start = [row["gradient"] for row in found["signals"][:7]]
     ends = rf"{start[0]:.2g} \| +{start[-1]:.2g} \| +{max(start) / min(start):.0f} \|"
     assert re.search(rf"ResNet-8\]\S+ +\| start +\| +{ends}", report)

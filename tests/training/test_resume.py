@@ -1,50 +1,47 @@
-"""Runs in real processes that are killed at awkward moments or stopped by a signal, and go on to the very same end."""
+"""Runs in real processes that are killed at awkward moments or stopped by a signal, and resume to the identical end."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from study.recording.record import FIGURES, Record
-from tests.support import CELL, SPEC, Start, train, values, wait_for
+from tests.support import CELL, SPEC, Start, has_stopped, run, train, values, wait_for
 
 
-def test_a_run_killed_again_and_again_ends_as_one_left_alone(undisturbed: Record, tmp_path: Path, start: Start) -> None:
-    """SIGKILL before the first checkpoint, between evaluations, and in the middle of writing a checkpoint."""
-    record = Record(tmp_path, SPEC)
-    arguments = ("study", "train", *CELL, f"--runs={tmp_path}")
+def signalled(runs: Path, signum: str, moment: str, *more: str, **environment: str) -> str:
+    """Train until the process sends itself the signal at that moment; returns what it said."""
+    done = run("tests.signalled", signum, moment, "study", "train", *CELL, f"--runs={runs}", *more, **environment)
+    number = signal.Signals[signum]
+    caught = signum not in ("SIGKILL", "SIGXFSZ")
+    assert done.returncode == (128 + number if caught else -number), done.stdout + done.stderr
+    return done.stderr
 
-    def kill_when(condition: Callable[[subprocess.Popen[str]], bool]) -> None:
-        process = start(*arguments)
-        wait_for(lambda: condition(process) or process.poll() is not None, pause=0)
-        assert process.poll() is None, process.communicate()[0]
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
-    torn = record.checkpoint.with_suffix(".tmp")
+def steps(record: Record) -> list[int]:
+    return [row["step"] for row in record.history()]
 
-    def in_mid_write(process: subprocess.Popen[str]) -> bool:
-        """Stop the process where it stands, and see whether it stands in the middle of a checkpoint."""
-        if not torn.exists():
-            return False
-        os.killpg(process.pid, signal.SIGSTOP)
-        time.sleep(0.02)
-        if not torn.exists():
-            os.killpg(process.pid, signal.SIGCONT)
-        return torn.exists()
 
-    kill_when(lambda _: (record.folder / "provenance.json").exists())
-    assert not record.checkpoint.exists()
-    kill_when(lambda _: len(record.history()) >= 9)
-    kill_when(in_mid_write)
-    assert torn.exists(), "the kill came while a checkpoint was being written"
-    kill_when(lambda _: len(record.history()) >= 40)
+def test_a_run_killed_again_and_again_ends_as_one_left_alone(undisturbed: Record, tmp_path: Path) -> None:
+    """Before the first row, between evaluations, between a row and its checkpoint, and in mid-checkpoint."""
+    record, temporary = Record(tmp_path, SPEC), tmp_path / "temporary"
+    temporary.mkdir()
+
+    signalled(tmp_path, "SIGKILL", "open:metrics.jsonl:1")
+    assert not record.history() and not record.checkpoint.exists()
+    signalled(tmp_path, "SIGKILL", "call:batch:13")
+    assert steps(record) == [5, 10]
+    signalled(tmp_path, "SIGKILL", "rename:last.tmp:3")
+    assert steps(record) == [5, 10, 15, 20, 25] and record.checkpoint.with_suffix(".tmp").exists()
+    signalled(tmp_path, "SIGXFSZ", "write:100000", TMPDIR=str(temporary))
+    torn = [file.stat().st_size for file in temporary.rglob("*") if file.is_file()]
+    assert max(torn) == 100_000 < record.checkpoint.stat().st_size, "half a checkpoint"
+    assert steps(record) == [5, 10, 15, 20, 25], "the row whose checkpoint was lost is not recorded twice"
+
     done = train(tmp_path)
     assert done.returncode == 0, done.stderr
     assert_equal_records(record, undisturbed)
@@ -60,36 +57,29 @@ def assert_equal_records(one: Record, other: Record) -> None:
 
 
 @pytest.mark.slow
-def test_each_signal_ends_the_step_and_leaves_a_checkpoint(undisturbed: Record, tmp_path: Path, start: Start) -> None:
+def test_each_signal_ends_the_step_and_leaves_a_checkpoint(undisturbed: Record, tmp_path: Path) -> None:
     record = Record(tmp_path, SPEC)
-    for signum, after in ((signal.SIGTERM, 5), (signal.SIGUSR1, 20), (signal.SIGINT, 35)):
-        process = start("study", "train", *CELL, f"--runs={tmp_path}")
-        wait_for(lambda after=after, process=process: len(record.history()) >= after or process.poll() is not None)
-        process.send_signal(signum)
-        output = process.communicate(timeout=60)[0]
-        assert process.returncode == 128 + signum, output
-        assert "the same command goes on from step" in output
+    for signum, batch, step in (("SIGTERM", 13, 13), ("SIGUSR1", 9, 22), ("SIGINT", 12, 34)):
+        output = signalled(tmp_path, signum, f"call:batch:{batch}")
+        assert f"from step {step}" in output
         assert record.state() == "interrupted"
     assert train(tmp_path).returncode == 0
     assert_equal_records(record, undisturbed)
 
 
 @pytest.mark.slow
-def test_two_ranks_resume_exactly(two_ranks: Record, tmp_path: Path, start: Start) -> None:
-    record = Record(tmp_path, SPEC)
-    process = start("study", "train", *CELL, f"--runs={tmp_path}", "--devices=2")
-    wait_for(lambda: len(record.history()) >= 20 or process.poll() is not None)
-    process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=60) and process.returncode == 143
+def test_two_ranks_resume_exactly(two_ranks: Record, tmp_path: Path) -> None:
+    signalled(tmp_path, "SIGTERM", "call:batch:13", "--devices=2")
     assert train(tmp_path, "--devices=2").returncode == 0
-    assert_equal_records(record, two_ranks)
+    assert_equal_records(Record(tmp_path, SPEC), two_ranks)
 
 
 def test_a_killed_parent_takes_its_ranks_with_it(tmp_path: Path, start: Start) -> None:
-    record = Record(tmp_path, SPEC)
-    process = start("study", "train", *CELL, f"--runs={tmp_path}", "--devices=2")
-    wait_for(lambda: len(record.history()) >= 2 or process.poll() is not None)
+    moment = ("SIGSTOP", "open:metrics.jsonl:2")
+    process = start("tests.signalled", *moment, "study", "train", *CELL, f"--runs={tmp_path}", "--devices=2")
+    wait_for(lambda: has_stopped(process.pid) or process.poll() is not None)
     ranks = subprocess.run(["pgrep", "-f", f"runs={tmp_path}"], capture_output=True, text=True).stdout.split()
     assert str(process.pid) in ranks and len(ranks) == 2
-    process.kill()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
     wait_for(lambda: not subprocess.run(["pgrep", "-f", f"runs={tmp_path}"], capture_output=True).stdout, seconds=10)

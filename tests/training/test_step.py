@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -28,7 +27,7 @@ from study.training.schedule import Schedule
 from study.training.step import AT_ONCE, PlainSteps, ResidentSteps, Steps, in_segments, ranges, update
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256
-from tests.support import CELL, SPEC, Start, run, wait_for
+from tests.support import CELL, SPEC, run
 
 MOVING = replace(RECIPES["digits"]["mini"], pad=1, flip=True)  # with crops and flips, so that they are looked at too
 
@@ -181,14 +180,12 @@ class TestOnAGpu:
             np.testing.assert_allclose(p.detach().cpu(), q.detach().cpu(), rtol=1e-2, atol=1e-3)
 
     @pytest.mark.parametrize("path", ["plain", "graph"])
-    def test_an_interrupted_run_goes_on_to_the_same_end(self, path: str, tmp_path: Path, start: Start) -> None:
+    def test_an_interrupted_run_resumes_to_the_same_end(self, path: str, tmp_path: Path) -> None:
         """Stopped by SIGTERM somewhere in a stretch, so that other steps are the ones before the capture."""
         records = [Record(tmp_path / name, SPEC) for name in ("alone", "stopped")]
         options = [("study", "train", *CELL, f"--step={path}", f"--runs={record.folder.parent}") for record in records]
-        process = start(*options[1])
-        wait_for(lambda: len(records[1].history()) >= 20 or process.poll() is not None)
-        process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=60) and process.returncode == 143
+        stopped = run("tests.signalled", "SIGTERM", "call:take:13", *options[1])
+        assert stopped.returncode == 143, stopped.stderr
         for option in options:
             assert run(*option).returncode == 0
         digests = [(record.summary() or {})["weights_sha256"] for record in records]
