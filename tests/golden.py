@@ -1,4 +1,4 @@
-"""What must never change unnoticed: data sets, batches, visiting order, initial weights, sizes.
+"""What must never change unnoticed: data sets, recipes, batches, visiting order, initial weights, sizes.
 
     python -m tests.golden --write      compute tests/golden.json again; say why in CHANGELOG.md under "Changes numbers"
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def golden() -> dict[str, Any]:
     """Everything that is compared, as JSON has it."""
     return {
         "fingerprints": {"digits": load_digits().fingerprint, "cifar10": CIFAR10},
+        "recipes": {dataset: _recipes(dataset) for dataset in RECIPES},
         "plans": {dataset: [_plan(dataset, *point) for point in POINTS] for dataset in IMAGES},
         "visited": {name: visited(IMAGES[name], *order).tolist() for name, order in VISITED.items()},
         "initial_weights": {f"{d}-{n}-{s}": _weights(d, n, s) for d, n, s in NETS},
@@ -45,6 +47,11 @@ def golden() -> dict[str, Any]:
 
 
 VISITED = {"digits": (64, 0, 22), "cifar10": (128, 0, 390)}  # batch, seed, and a step across the end of an epoch
+
+
+def _recipes(dataset: str) -> dict[str, Any]:
+    """Every recipe as provenance.json stores it and a resumed run compares it."""
+    return {name: json.loads(json.dumps(asdict(recipe))) for name, recipe in RECIPES[dataset].items()}
 
 
 def _plan(dataset: str, seed: int, step: int) -> str:

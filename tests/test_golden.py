@@ -19,7 +19,7 @@ def now() -> dict[str, object]:
     return golden.golden()
 
 
-@pytest.mark.parametrize("part", ["fingerprints", "plans", "visited", "counts"])
+@pytest.mark.parametrize("part", ["fingerprints", "recipes", "plans", "visited", "counts"])
 def test_what_runs_rest_on_is_as_it_was(now: dict[str, object], part: str) -> None:
     assert now[part] == STORED[part], MEANT
 
