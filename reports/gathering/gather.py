@@ -27,7 +27,7 @@ def gather(folder: Path | None, wandb: str | None = None) -> Snapshot:
         from reports.gathering.remote import read_wandb
 
         there, unreadable = read_wandb(wandb)
-        known = {run.wandb[0] for run in here}
+        known = {run.wandb_id for run in here}
         excluded |= {name: why for name, why in unreadable.items() if name not in known}
     runs, duplicates = _name(_unite(here, there))
     broken = {f"{name} (its folder)" if name in runs else name: why for name, why in excluded.items()}
@@ -36,11 +36,13 @@ def gather(folder: Path | None, wandb: str | None = None) -> Snapshot:
 
 def _unite(here: Sequence[Run], there: Sequence[Run]) -> list[Run]:
     """One run for each id: the record on disk, unless W&B has more of it, with its address in W&B."""
-    by_id = {run.wandb[0]: run for run in there}
+    by_id = {run.wandb_id: run for run in there}
     united = []
     for run in here:
-        twin = by_id.pop(run.wandb[0], None)
-        united.append(run if twin is None else replace(_fuller(run, twin), wandb=twin.wandb, probes=run.probes))
+        twin = by_id.pop(run.wandb_id, None)
+        if twin is not None:
+            run = replace(_fuller(run, twin), wandb_id=twin.wandb_id, url=twin.url, probes=run.probes)
+        united.append(run)
     return [*united, *by_id.values()]
 
 
@@ -62,9 +64,9 @@ def _name(runs: Sequence[Run]) -> tuple[dict[str, Run], dict[str, str]]:
         first, *others = sorted(same[name], key=lambda r: (r.summary is None, r.covariates["started"] or "9"))
         named[name] = first
         for run in others:
-            again = f"{name}@{run.wandb[0]}"
+            again = f"{name}@{run.wandb_id}"
             named[again] = run
-            duplicates[again] = f"a duplicate: the cell was trained before, as run {first.wandb[0]}"
+            duplicates[again] = f"a duplicate: the cell was trained before, as run {first.wandb_id}"
             if not run.history:
                 duplicates[again] = "handed out by W&B, but never begun: the cell is another run's"
     return named, duplicates

@@ -17,7 +17,8 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import track
 
-from study.recording.record import COVARIATES, Row, State, read_json, write_json
+from study.recording.evaluation import Row
+from study.recording.record import COVARIATES, State, read_json, write_json
 from study.recording.record import Run as Recorded
 from study.recording.wandb.account import check_account, check_project, wandb_call
 from study.spec import FACTORS, InputError, Spec
@@ -82,7 +83,16 @@ def _record(spec: Spec, run: Run, cache: Path) -> Recorded | str:
     state: State = "finished" if is_finished else "running" if run.state == "running" else "interrupted"
     covariates = {name: run.config.get(name) for name in COVARIATES}
     rows, responses = parts["rows"], parts["responses"]
-    return Recorded(spec, state, covariates, rows, summary if is_finished else None, responses, wandb=(run.id, run.url))
+    return Recorded(
+        spec,
+        state,
+        covariates,
+        history=rows,
+        summary=summary if is_finished else None,
+        responses=responses,
+        wandb_id=run.id,
+        url=run.url,
+    )
 
 
 def _parts(run: Run, is_finished: bool, cache: Path) -> Row | str:

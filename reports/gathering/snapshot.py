@@ -24,7 +24,8 @@ from typing import Any
 import pandas as pd
 
 from study.recipes import RECIPES, recipe_for
-from study.recording.record import COVARIATES, Row, Run
+from study.recording.evaluation import Row
+from study.recording.record import COVARIATES, Run
 from study.spec import FACTORS, InputError, Spec
 
 RESULTS = [
@@ -162,7 +163,7 @@ def _run_row(name: str, run: Run, reason: str) -> dict[str, Any]:
     return {
         "run": name,
         **run.spec.factors,
-        **{"state": run.state, "counts": not reason, "reason": reason, "source": "recorded", "url": run.wandb[1]},
+        **{"state": run.state, "counts": not reason, "reason": reason, "source": "recorded", "url": run.url},
         **{key: summary.get(key) for key in (*RESULTS, *PROTOCOLS)},
         **run.covariates,
         "argv": json.dumps(run.covariates["argv"] or []),

@@ -30,7 +30,8 @@ from study.data.images import Images
 from study.machine.device import has_cuda
 from study.network import BasicBlock, Projection, ResNet
 from study.recipes import recipe_for
-from study.recording.record import PROBES, Record, Row, write_json
+from study.recording.evaluation import Row
+from study.recording.record import PROBES, Record, write_json
 from study.spec import InputError, Spec
 from study.weights.checkpoint import load_checkpoint
 

@@ -17,7 +17,7 @@ import torch
 from study.machine.device import has_cuda, step_mode
 from study.machine.options import MachineOptions
 from study.recipes import per_device_batch, recipe_for
-from study.recording.record import Row
+from study.recording.evaluation import Row
 from study.spec import Spec
 
 

@@ -23,15 +23,14 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from study.recording.evaluation import Evaluation
-from study.recording.evaluation import Row as Row  # also the type of what is written here
+from study.recording.evaluation import Evaluation, Row
 from study.spec import InputError, Spec
 
 State = Literal["finished", "running", "interrupted", "missing"]
 
 CLIENT = "wandb"  # the folder beside the cells' that belongs to the W&B client
-FIGURES = ("responses", "confusion")  # what a finished run leaves besides its summary
-PROBES = "probes"  # what the verb of that name found
+MEASUREMENTS = ("responses", "confusion")  # the JSON files that a finished run leaves in addition to its summary
+PROBES = "probes"  # the JSON file of `study probe`
 
 # What is noted of a run besides its factors, wherever runs stand side by side: the report's columns, W&B's config.
 COVARIATES = (
@@ -110,10 +109,15 @@ class Record:
             os.fsync(file.fileno())
         return True
 
-    def finish(self, summary: Mapping[str, Any], figures: Mapping[str, Row]) -> None:
-        """Write what a finished run leaves; the summary last, for it says that the run is finished."""
-        for name, figure in figures.items():
-            write_json(self.folder / f"{name}.json", figure, indent=None)
+    def finish(self, summary: Mapping[str, Any], measurements: Mapping[str, Row]) -> None:
+        """Write what a finished run leaves: the measurements, then the summary, which marks the run as finished.
+
+        Args:
+            summary: The row of a `Summary`.
+            measurements: One JSON object for each of `MEASUREMENTS`.
+        """
+        for name, measurement in measurements.items():
+            write_json(self.folder / f"{name}.json", measurement, indent=None)
         write_json(self.folder / "summary.json", summary)
 
     def add(self, results: Mapping[str, Any]) -> None:
@@ -138,8 +142,8 @@ class Record:
         """The results, None unless finished."""
         return read_json(self.folder / "summary.json")
 
-    def figure(self, name: str) -> Row | None:
-        """One of `FIGURES`, or `PROBES`; None where the cell has none."""
+    def measurement(self, name: str) -> Row | None:
+        """Read one of `MEASUREMENTS`, or `PROBES`; None if the run has no such file."""
         return read_json(self.folder / f"{name}.json")
 
     def state(self) -> State:
@@ -169,7 +173,10 @@ class Run:
 
     Attributes:
         covariates: The values of `COVARIATES`.
-        wandb: The run's id in W&B and its address there, where it has them.
+        responses: Fig. 7's measurement, None unless finished.
+        probes: What `study probe` measured, None unless it was run.
+        wandb_id: The run's id in W&B.
+        url: The run's page in W&B, None for a run that was never online.
     """
 
     spec: Spec
@@ -179,14 +186,24 @@ class Run:
     summary: Row | None
     responses: Row | None = field(default=None, repr=False)
     probes: Row | None = field(default=None, repr=False)
-    wandb: tuple[str | None, str | None] = (None, None)
+    wandb_id: str | None = None
+    url: str | None = None
 
 
 def read_run(record: Record) -> Run:
     """Read one cell's record."""
     begun = record.provenance()
-    about = (covariates(begun), record.history(), record.summary(), record.figure("responses"), record.figure(PROBES))
-    return Run(record.spec, record.state(), *about, wandb=(begun.get("wandb_id"), begun.get("url")))
+    return Run(
+        record.spec,
+        record.state(),
+        covariates(begun),
+        record.history(),
+        record.summary(),
+        record.measurement("responses"),
+        record.measurement(PROBES),
+        begun.get("wandb_id"),
+        begun.get("url"),
+    )
 
 
 def covariates(provenance: Row) -> Row:

@@ -28,9 +28,9 @@ from study.machine.device import (
 from study.machine.options import MachineOptions, has_slice, is_first_rank, is_under_torchrun
 from study.probes.responses import layer_responses
 from study.recipes import recipe_for
-from study.recording.evaluation import Summary, describe
+from study.recording.evaluation import Row, Summary, describe
 from study.recording.provenance import now, provenance
-from study.recording.record import Record, Row
+from study.recording.record import Record
 from study.recording.wandb import mirror as tracking
 from study.spec import Spec
 from study.training.callbacks import Clock, Interrupted, callbacks
@@ -86,7 +86,7 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
         return stop.status
     if trainer.is_global_zero:
         summary = summarise(module, record, trainer)
-        record.finish(summary.row(), figures(module))
+        record.finish(summary.row(), measurements(module))
         print(f"{module.spec.name}: {describe(summary.last)}")
         if mirror:
             mirror.finish()
@@ -137,8 +137,12 @@ def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer) -> Su
     )
 
 
-def figures(module: TrainingModule) -> dict[str, Row]:
-    """Fig. 7's measurement, on the first two evaluation batches (1,000 of CIFAR-10), and the confusion matrix."""
+def measurements(module: TrainingModule) -> dict[str, Row]:
+    """The files that a finished run leaves in addition to its summary, by name.
+
+    ``responses`` is Fig. 7's measurement on the first two evaluation batches (1,000 images of CIFAR-10), ``confusion``
+    the confusion matrix of the last evaluation.
+    """
     count = min(module.dataset.test_size, 2 * module.dataset.evaluation_batch)
     images = module.images.test_batch(0, count)[0]
     stds = layer_responses(module.net.eval(), images)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from study.recording.record import COVARIATES, FIGURES, Record
+from study.recording.record import COVARIATES, MEASUREMENTS, Record
 from study.spec import Spec
 from tests.support import Start, children, run, wait_for
 from tests.wandb_server import Cloud, Faults, Server
@@ -46,11 +46,13 @@ def assert_mirrored(cloud: Cloud, record: Record, state: str = "finished") -> No
     assert [row for row in own if "test/wrong" in row] == record.history() and len(record.history()) == 64
     assert only.state == state and only.id == record.provenance()["wandb_id"]
     summary = {k: v for k, v in json.loads(only.summary).items() if not k.startswith("_")}
-    assert {k: v for k, v in summary.items() if k not in FIGURES} == record.summary() and set(FIGURES) <= set(summary)
-    for name in FIGURES:
-        assert json.loads(only.files[f"{name}.json"]) == record.figure(name) is not None
+    assert {k: v for k, v in summary.items() if k not in MEASUREMENTS} == record.summary() and set(MEASUREMENTS) <= set(
+        summary
+    )
+    for name in MEASUREMENTS:
+        assert json.loads(only.files[f"{name}.json"]) == record.measurement(name) is not None
     pictures = {name.split("/")[-1].split("_")[0]: only.files[name] for name in only.files if name.endswith(".png")}
-    assert set(pictures) == set(FIGURES) and all(png.startswith(b"\x89PNG") for png in pictures.values())
+    assert set(pictures) == set(MEASUREMENTS) and all(png.startswith(b"\x89PNG") for png in pictures.values())
     assert only.fields["displayName"] == SPEC.name and only.fields["groupName"] == SPEC.group
     assert only.fields["jobType"] == "train" and only.fields["tags"] == ["scaled down"]
     assert set(only.config) == set(SPEC.factors) | set(COVARIATES)

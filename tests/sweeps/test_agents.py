@@ -115,7 +115,7 @@ def assert_trained_once_each(bench: Bench, cells: list[Spec]) -> None:
     assert not strange and {r.spec for r in runs} == set(cells) and all(r.state == "finished" for r in runs)
     assert len(bench.server.cloud.runs) == len(cells), bench.output
     for r in runs:
-        there = bench.server.cloud.runs[r.wandb[0] or ""]
+        there = bench.server.cloud.runs[r.wandb_id or ""]
         own = [{k: v for k, v in row.items() if not k.startswith("_")} for row in there.rows]
         assert [row for row in own if "test/wrong" in row] == r.history and there.state == "finished"
     wait_for(lambda: not left_running(bench.runs), 20)

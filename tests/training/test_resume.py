@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from study.recording.record import FIGURES, Record
+from study.recording.record import MEASUREMENTS, Record
 from tests.support import CELL, SPEC, Start, has_stopped, run, train, values, wait_for
 
 
@@ -52,8 +52,8 @@ def assert_equal_records(one: Record, other: Record) -> None:
     assert values(one) == values(other)
     summaries = [record.summary() for record in (one, other)]
     assert summaries[0] and summaries[1] and summaries[0]["weights_sha256"] == summaries[1]["weights_sha256"]
-    for figure in FIGURES:
-        assert one.figure(figure) == other.figure(figure) is not None
+    for name in MEASUREMENTS:
+        assert one.measurement(name) == other.measurement(name) is not None
 
 
 @pytest.mark.slow

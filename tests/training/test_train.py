@@ -47,7 +47,7 @@ def test_a_run_leaves_its_whole_record(undisturbed: Record) -> None:
 
 def test_the_confusion_matrix_has_each_test_image_once(undisturbed: Record, two_ranks: Record) -> None:
     for record in (undisturbed, two_ranks):
-        confusion, summary = record.figure("confusion"), record.summary()
+        confusion, summary = record.measurement("confusion"), record.summary()
         assert confusion is not None and summary is not None and confusion["classes"] == list("0123456789")
         counts = torch.tensor(confusion["counts"])
         assert counts.sum(1).tolist() == np.bincount(load_digits().test_labels).tolist()

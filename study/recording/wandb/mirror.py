@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.loggers import Logger
 
 from study.recipes import exhibits
-from study.recording.record import CLIENT, FIGURES, Record, covariates
+from study.recording.record import CLIENT, MEASUREMENTS, Record, covariates
 from study.recording.wandb.account import PROJECT, end_client, resolve_mode
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Mirror(Logger):
 
         summary = self.record.summary()
         assert summary is not None
-        for name in FIGURES:
+        for name in MEASUREMENTS:
             run.save(self.record.folder / f"{name}.json", base_path=self.record.folder, policy="now")
         pictures = {name: Image(figure) for name, figure in figures(self.record).items()}
         run.log({"step": summary["step"], **pictures})

@@ -13,7 +13,7 @@ MOST_CLASSES = 20  # a confusion matrix of more is no figure
 
 def figures(record: Record) -> dict[str, Figure]:
     """The figures of a finished run, under the names of the files that hold their numbers."""
-    responses, confusion = record.figure("responses") or {}, record.figure("confusion") or {}
+    responses, confusion = record.measurement("responses") or {}, record.measurement("confusion") or {}
     drawn = {"responses": _responses(record.spec, responses["std"])}
     if len(confusion["classes"]) <= MOST_CLASSES:
         drawn["confusion"] = _confusion(record.spec, confusion["classes"], confusion["counts"])
