@@ -1,14 +1,15 @@
 """Deep Residual Learning for Image Recognition, reproduced: its networks, its recipes, and runs that train them.
 
-Training is started from the command line: ``python -m study train --dataset=digits --depth=8 --shortcut=A --seed=3``.
+Training is started from the command line, as in
+``python -m study train --dataset=digits --depth=8 --shortcut=A --recipe=smoke --seed=3``.
 From Python, build any network of the paper, look up how it is trained, and load a trained one:
 
 >>> import torch
 >>> from study import RECIPES, Spec, build, load
 >>> untrained = build("cifar10", depth=56, shortcut="none")
->>> spec = Spec("digits", depth=8, shortcut="A", recipe="mini", seed=3)
+>>> spec = Spec("digits", depth=8, shortcut="A", recipe="smoke", seed=3)
 >>> RECIPES[spec.dataset][spec.recipe].steps
-336
+40
 >>> net = load(f"runs/{spec.name}")
 >>> net(torch.zeros(1, 1, 8, 8)).shape
 torch.Size([1, 10])
