@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from reports.figures.fig6 import cifar_axes
 from reports.figures.series import Panel, ends, error_series, paper_error_series
 from reports.figures.style import Drawing, draw_panel, net_legend, panels_of
-from reports.judging.kinds import Evidence, Net
+from reports.judging.evidence import Evidence, Net
 
 NETS: tuple[Net, ...] = ((20, "none"), (56, "none"))
 SPLITS = {"training error (%)": "train", "test error (%)": "test"}

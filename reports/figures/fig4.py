@@ -15,7 +15,7 @@ from reports.figures.style import (
     split_legend,
     tens_of_thousands,
 )
-from reports.judging.kinds import Evidence, Net
+from reports.judging.evidence import Evidence, Net
 from reports.paper import numbers as paper
 
 TITLES = {"plain": "plain nets", "residual": "residual nets, option A"}

@@ -16,7 +16,7 @@ from reports.figures.style import (
     split_legend,
     tens_of_thousands,
 )
-from reports.judging.kinds import CIFAR, Evidence, Net
+from reports.judging.evidence import CIFAR, Evidence, Net
 from reports.paper import numbers as paper
 
 TITLES = {"plain": "plain nets", "residual": "residual nets", "very deep": "110 and 1202 layers"}

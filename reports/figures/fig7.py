@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.series import Panel, response_series
 from reports.figures.style import THIN, Drawing, draw_panel, panels_of, style_handles
-from reports.judging.kinds import CIFAR, Evidence
+from reports.judging.evidence import CIFAR, Evidence
 from reports.paper import numbers as paper
 from reports.tables.probes import nets_of, of_comparison
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.series import Panel, probe_series
 from reports.figures.style import Drawing, draw_panel, panels_of, style_handles
-from reports.judging.kinds import Evidence
+from reports.judging.evidence import Evidence
 from reports.tables.probes import of_comparison
 
 DEPTHS = (20, 56, 110)  # that the figures show

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.judging.kinds import Evidence, Net
+from reports.judging.evidence import Evidence, Net
 from reports.paper import numbers as paper
 from reports.tables.probes import nets_of, of_comparison, of_net
 

@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
 from reports.figures.series import Panel, Series
-from reports.judging.kinds import Net
+from reports.judging.evidence import Net
 
 # Each depth has one colour everywhere; readers who are colour-blind can tell them apart (seaborn's "colorblind").
 COLOURS = {

@@ -33,6 +33,10 @@ ATTEMPTS = 3  # at a history whose rows are fewer than W&B says it has
 NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # as JSON of the web has them
 
 
+class Incomplete(Exception):
+    """A run that W&B has not given whole; the text is the reason."""
+
+
 def read_wandb(path: str) -> tuple[list[Recorded], dict[str, str]]:
     """Every run of ENTITY/PROJECT, and the runs that are none of ours or came incomplete, each with the reason.
 
@@ -57,12 +61,16 @@ def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str,
             ours.append((_spec(run), run))
         except InputError as error:
             excluded[run.id] = str(error)
+    found: list[Recorded] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        reading = pool.map(lambda pair: _record(pair[0], pair[1], cache), ours)
+        reading = [(run.id, pool.submit(_record, spec, run, cache)) for spec, run in ours]
         console = Console(stderr=True)
-        found = list(track(reading, "runs from W&B", len(ours), console=console, disable=not console.is_terminal))
-    excluded |= {run.id: why for (_, run), why in zip(ours, found, strict=True) if isinstance(why, str)}
-    return [run for run in found if isinstance(run, Recorded)], excluded
+        for run_id, recorded in track(reading, "runs from W&B", console=console, disable=not console.is_terminal):
+            try:
+                found.append(recorded.result())
+            except Incomplete as reason:
+                excluded[run_id] = str(reason)
+    return found, excluded
 
 
 def _spec(run: Run) -> Spec:
@@ -73,13 +81,15 @@ def _spec(run: Run) -> Spec:
     return Spec(**factors | {"shortcut": factors["shortcut"] or "none"})  # YAML's null is a plain net
 
 
-def _record(spec: Spec, run: Run, cache: Path) -> Recorded | str:
-    """One run as a record, or why it cannot be read whole."""
+def _record(spec: Spec, run: Run, cache: Path) -> Recorded:
+    """One run as a record.
+
+    Raises:
+        Incomplete: its history came with rows missing.
+    """
     summary = {key: value for key, value in _numbers(run.summary_metrics).items() if not key.startswith("_")}
     is_finished = "ended" in summary  # the very last thing that a run writes; W&B's own state is no proof
     parts = _parts(run, is_finished, cache)
-    if isinstance(parts, str):
-        return parts
     state: State = "finished" if is_finished else "running" if run.state == "running" else "interrupted"
     covariates = {name: run.config.get(name) for name in COVARIATES}
     rows, responses = parts["rows"], parts["responses"]
@@ -95,8 +105,12 @@ def _record(spec: Spec, run: Run, cache: Path) -> Recorded | str:
     )
 
 
-def _parts(run: Run, is_finished: bool, cache: Path) -> Row | str:
-    """Rows and responses, from the cache where the run has not moved since."""
+def _parts(run: Run, is_finished: bool, cache: Path) -> Row:
+    """Rows and responses, from the cache where the run has not moved since.
+
+    Raises:
+        Incomplete: rows were missing at each attempt.
+    """
     kept = cache / f"{run.id}-{run.historyLineCount}{'-finished' if is_finished else ''}.json"
     if parts := read_json(kept):
         return parts
@@ -105,7 +119,7 @@ def _parts(run: Run, is_finished: bool, cache: Path) -> Row | str:
         if len(rows) == run.historyLineCount:
             break
     else:
-        return f"W&B gave {len(rows)} of its {run.historyLineCount} rows; gather again"
+        raise Incomplete(f"W&B gave {len(rows)} of its {run.historyLineCount} rows; gather again")
     parts = {"rows": _evaluations(rows), "responses": _file(run, "responses.json") if is_finished else None}
     cache.mkdir(parents=True, exist_ok=True)
     write_json(kept, parts, indent=None)

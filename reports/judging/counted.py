@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from reports.judging.kinds import CIFAR, IMAGENET, Claim, Evidence, Finding, counted
+from reports.judging.claim import Finding, claim
+from reports.judging.evidence import IMAGENET, Evidence
+from reports.judging.forms import counted
+
+DOUBLE = (1.8, 2.2)  # what "doubles" allows
 
 
+@claim(
+    "C19",
+    where="Table 1, Sec. 4.1",
+    says="152 layers are still less complex than VGG-16 and VGG-19.",
+    comparison=IMAGENET,
+)
 def less_than_vgg(e: Evidence) -> Finding:
-    """C19."""
+    """Multiply-adds of ResNet-152 against both VGG nets."""
     ours, others = _count(e, depth="152"), [_count(e, net=name) for name in ("VGG-16", "VGG-19")]
     sentence = (
         f"1e9 multiply-adds: ResNet-152 {ours / 1e9:.2f}, VGG-16 {others[0] / 1e9:.2f}, VGG-19 {others[1] / 1e9:.2f}."
@@ -14,18 +24,30 @@ def less_than_vgg(e: Evidence) -> Finding:
     return counted(ours < min(others), sentence)
 
 
+@claim(
+    "C32",
+    where="Secs. 3.2 and 4.2",
+    says="Option A adds no parameters: plain and residual twins have as many.",
+)
 def no_parameters(e: Evidence) -> Finding:
-    """C32."""
+    """Parameters of plain and option-A nets at each depth of Table 6."""
     nets = e.complexity[(e.complexity["dataset"] == "cifar10") & e.complexity["shortcut"].isin(["none", "A"])]
     equal = bool((nets.groupby("depth")["parameters"].nunique() == 1).all())
     return counted(equal, f"Parameters of plain and option-A nets agree at {nets['depth'].nunique()} of 6 depths.")
 
 
+@claim(
+    "C34",
+    where="Sec. 4.1",
+    says="A projection in place of a bottleneck's identity doubles its size and work.",
+    comparison=IMAGENET,
+)
 def projection_doubles(e: Evidence) -> Finding:
-    """C34: the block of Fig. 5 right, with its identity replaced by a projection."""
+    """The block of Fig. 5 right, with its identity replaced by a projection."""
     size, work = (_ratio(e, column) for column in ("parameters", "multiply_adds"))
+    low, high = DOUBLE
     sentence = f"A projection multiplies a bottleneck's parameters by {size:.2f} and its multiply-adds by {work:.2f}."
-    return counted(1.8 < size < 2.2 and 1.8 < work < 2.2, sentence)
+    return counted(low < size < high and low < work < high, sentence)
 
 
 def _count(e: Evidence, net: str = "", depth: str = "") -> int:
@@ -37,28 +59,3 @@ def _count(e: Evidence, net: str = "", depth: str = "") -> int:
 def _ratio(e: Evidence, column: str) -> float:
     blocks = e.complexity.query("dataset == 'block' and net == 'bottleneck'").set_index("shortcut")[column]
     return float(blocks["C"] / blocks["A"])
-
-
-CLAIMS = (
-    Claim(
-        "C19",
-        "Table 1, Sec. 4.1",
-        "152 layers are still less complex than VGG-16 and VGG-19.",
-        less_than_vgg,
-        (IMAGENET,),
-    ),
-    Claim(
-        "C32",
-        "Secs. 3.2 and 4.2",
-        "Option A adds no parameters: plain and residual twins have as many.",
-        no_parameters,
-        (CIFAR,),
-    ),
-    Claim(
-        "C34",
-        "Sec. 4.1",
-        "A projection in place of a bottleneck's identity doubles its size and work.",
-        projection_doubles,
-        (IMAGENET,),
-    ),
-)

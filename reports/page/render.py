@@ -22,8 +22,9 @@ from reports.figures.fig7 import fig7
 from reports.figures.hours import hours
 from reports.figures.style import Drawing
 from reports.gathering.snapshot import Snapshot
-from reports.judging.claims import Claim, Comparison, Evidence, Finding, judge_all
-from reports.judging.kinds import CIFAR, IMAGENET
+from reports.judging.claim import Claim, Finding
+from reports.judging.claims import judge_all
+from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
 from reports.paper import numbers as paper
 from reports.tables import cifar, imagenet, sources
 from reports.tables.claims import claim_table

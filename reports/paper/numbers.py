@@ -24,7 +24,6 @@ class CifarResult:
     parameters_millions: float
     test_error: float
     train_error: float  # digitised, mean of the last ten points
-    digitised: bool = False
     mean: float | None = None  # Table 6 gives 110 layers as best (mean ± std) of five runs
     std: float | None = None
 
@@ -35,10 +34,10 @@ class CifarResult:
 
 
 CIFAR10: tuple[CifarResult, ...] = (
-    CifarResult(20, "none", 0.27, 9.66, 1.31, digitised=True),
-    CifarResult(32, "none", 0.46, 10.08, 1.44, digitised=True),
-    CifarResult(44, "none", 0.66, 11.31, 2.69, digitised=True),
-    CifarResult(56, "none", 0.85, 13.26, 5.77, digitised=True),
+    CifarResult(20, "none", 0.27, 9.66, 1.31),
+    CifarResult(32, "none", 0.46, 10.08, 1.44),
+    CifarResult(44, "none", 0.66, 11.31, 2.69),
+    CifarResult(56, "none", 0.85, 13.26, 5.77),
     CifarResult(20, "A", 0.27, 8.75, 0.65),
     CifarResult(32, "A", 0.46, 7.51, 0.28),
     CifarResult(44, "A", 0.66, 7.17, 0.18),

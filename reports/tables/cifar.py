@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from reports.gathering.snapshot import LAST_PARTS, PARTS
-from reports.judging.kinds import Evidence, Net
+from reports.judging.evidence import Evidence, Net
 from reports.judging.stats import prediction_interval
 from reports.paper import numbers as paper
 from reports.tables.formats import NONE, best, interval, linked, millions, percent, span, spread

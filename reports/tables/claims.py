@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.judging.claims import Claim, Finding
+from reports.judging.claim import Claim, Finding
 from reports.tables.formats import NONE, anchor, effect, p_value
 from reports.tables.table import Link, Table, TableCell
 

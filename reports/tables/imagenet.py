@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.judging.kinds import Evidence, Net
+from reports.judging.evidence import Evidence, Net
 from reports.paper import numbers as paper
 from reports.tables.formats import NONE, linked, percent, spread
 from reports.tables.table import Table, TableCell, numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.judging.kinds import Evidence, Net
+from reports.judging.evidence import Evidence, Net
 from reports.tables.cifar import in_order
 from reports.tables.formats import linked
 from reports.tables.table import Table, TableCell, numbers

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from reports.judging.claims import UNDECIDED, Comparison, Evidence
-from reports.judging.kinds import CIFAR, Net
+from reports.judging.claims import UNDECIDED
+from reports.judging.evidence import CIFAR, Comparison, Evidence, Net
 from reports.paper import numbers as paper
 from reports.tables.formats import anchor, short
 from reports.tables.table import Table, TableCell, Target

