@@ -14,7 +14,7 @@ from reports.judging.claim import Claim
 from reports.judging.claims import CLAIMS
 from reports.judging.evidence import Evidence, Net
 from reports.page import exhibits
-from study.sweeps.local import cells
+from study.sweeps.grid import cells
 from tests.support import ROOT
 
 Cell = tuple[str, int, str, str]  # data set, depth, shortcut, recipe
