@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.commands.flags import Parser, entry
+from study.commands.flags import Parser, add_version, entry
 
 
 def parser() -> Parser:
     """All verbs and flags."""
     top = Parser(prog="reports", description="Gather runs and build the comparison with the paper.")
+    add_version(top)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     gather = verbs.add_parser("gather", help="read run records into a snapshot")
     gather.add_argument("--runs", type=Path, help="(default: runs; with --wandb none)")

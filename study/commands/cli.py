@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from study.commands import bench, complexity, doctor, launch, prepare, probe, sweep, test, train
-from study.commands.flags import Parser, entry
+from study.commands.flags import Parser, add_version, entry
 
 VERBS = (train, sweep, launch, test, probe, prepare, doctor, bench, complexity)
 
@@ -14,6 +14,7 @@ VERBS = (train, sweep, launch, test, probe, prepare, doctor, bench, complexity)
 def parser() -> Parser:
     """Build the parser of all verbs; a value that the data set and the depth determine is not a flag (rule 2)."""
     top = Parser(prog="study", description="A tracked reproduction study of deep residual learning.")
+    add_version(top)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb in VERBS:
         verb.add_parser(verbs)

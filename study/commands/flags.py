@@ -28,6 +28,21 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see: python -m {self.prog} --help")
 
 
+class _ShowVersion(argparse.Action):
+    """Prints the version and exits; git is asked only then, not whenever a parser is built."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from study.recording.version import describe_version
+
+        print(f"{parser.prog} {describe_version()}")
+        parser.exit()
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Add `--version` to a program."""
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and the commit, and exit")
+
+
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # quoted: argparse's class takes no parameter at runtime
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,6 +16,7 @@ from study.machine.device import has_cuda, step_mode
 from study.machine.options import MachineOptions
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Row
+from study.recording.version import commit, is_modified, release
 from study.spec import Spec
 
 
@@ -26,9 +25,9 @@ def provenance(spec: Spec, machine: MachineOptions, fingerprint: str) -> Row:
     recipe = recipe_for(spec)
     packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
     return {
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "commit": commit(),
+        "dirty": is_modified(),
+        "versions": {"python": platform.python_version(), **{name: release(name) for name in packages}},
         "device": torch.cuda.get_device_name() if has_cuda() else _processor(),
         "threads": torch.get_num_threads(),
         "world_size": machine.world_size,
@@ -48,22 +47,6 @@ def provenance(spec: Spec, machine: MachineOptions, fingerprint: str) -> Row:
 def now() -> str:
     """The time, as records have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        command = ["git", *arguments]
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _processor() -> str:
