@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from reports.__main__ import parser as reports_parser  # noqa: E402
 from study.commands.cli import parser as study_parser  # noqa: E402
+from study.machine.options import MachineOptions  # noqa: E402
 from study.recipes import DEPARTURES, RECIPES, ImageNetRecipe, Recipe  # noqa: E402
 from tests.architecture import FLOORS, REPORT_FLOORS, files, floor, imports, module  # noqa: E402
 
@@ -102,6 +104,13 @@ def _argument(action: argparse.Action) -> tuple[str, str]:
     return f"`{name}{takes}`", f"{text}{needed}"
 
 
+def variables() -> str:
+    """The environment variables that set defaults of machine options."""
+    options = [(each.name, each.metadata["option"]) for each in fields(MachineOptions)]
+    rows = [(f"`{o.variable}`", f"`--{name.replace('_', '-')}`", o.help) for name, o in options if o.variable]
+    return table(("variable", "flag", "what it says"), rows)
+
+
 def recipes() -> str:
     """Every recipe in numbers."""
     head = ("data set", "recipe", "steps", "batch", "learning rate", "divided by 10 at", "images", "evaluations")
@@ -152,6 +161,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "claims": claims,
     "command line": command_line,
     "recipes": recipes,
+    "variables": variables,
     "departures": departures,
     "floors": floors,
 }

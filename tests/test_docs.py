@@ -52,6 +52,7 @@ def test_the_python_of_a_page_runs_beside_a_trained_run(
     page: Path, undisturbed: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "runs").symlink_to(undisturbed.folder.parent)
+    (tmp_path / "reports").symlink_to(ROOT / "reports")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     exec(compile("\n".join(blocks), str(page), "exec"), {})
