@@ -53,7 +53,7 @@ def _gather(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     from reports.gathering import snapshot
-    from reports.page import render
+    from reports.page import readme, render
 
     out, gathered = options.out, snapshot.read(options.out)
     if options.check:
@@ -64,7 +64,7 @@ def _build(options: argparse.Namespace) -> int:
     files = render.build(gathered, out)
     print(f"{len(files)} files written; read {out / 'report.html'} or {out / 'REPORT.md'}")
     if options.readme:
-        render.headline(gathered, out, options.readme)
+        readme.headline(gathered, out, options.readme)
     return 0
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.series import Panel, ends, error_series, paper_error_series
+from reports.figures.series import PLAIN_NETS, RESIDUAL_NETS, Panel, ends, error_series, paper_error_series
 from reports.figures.style import (
     THIN,
     Drawing,
@@ -30,8 +30,10 @@ def fig6(history: pd.DataFrame, e: Evidence) -> Drawing:
         panels = [_paper_panel(history, e, panel) for panel in paper.FIG6_PANELS]
         labels = [[(net, e.title(net)) for net in _nets(panel)] for panel in paper.FIG6_PANELS]
         return Drawing(name, f"Fig. 6. {CAPTION}{THIN}", ends(panels), lambda: _draw_paper(panels, labels))
-    panels = [Panel(TITLES[panel], tuple(error_series(history, e, _nets(panel)))) for panel in ("plain", "residual")]
-    caption = f"Fig. 6's shape, scaled down ({e.comparison.name}). {CAPTION}"
+    shown = {"plain nets": PLAIN_NETS, "residual nets": RESIDUAL_NETS}
+    panels = [Panel(title, tuple(error_series(history, e, nets[e.comparison.family]))) for title, nets in shown.items()]
+    kind = "scaled down" if e.is_scaled_down else "a variant"
+    caption = f"Fig. 6's shape, {kind} ({e.comparison.name}). {CAPTION}"
     return Drawing(name, caption, ends(panels), lambda: _draw(panels))
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports.figures.series import Panel, response_series
+from reports.figures.series import EXTREMES, Panel, response_series
 from reports.figures.style import THIN, Drawing, draw_panel, panels_of, style_handles
 from reports.judging.evidence import CIFAR, Evidence
-from reports.paper import numbers as paper
 from reports.tables.probes import nets_of, of_comparison
 
 PANELS = {"layer index (original)": False, "layer index (sorted by magnitude)": True}
 
 
-def fig7(responses: pd.DataFrame, e: Evidence) -> Drawing | None:
-    """Fig. 7, for CIFAR-10 with the paper's lines behind ours; None where none of its networks was measured."""
+def fig7(responses: pd.DataFrame, e: Evidence) -> list[Drawing]:
+    """Fig. 7, for CIFAR-10 with the paper's lines behind ours; nothing where none of its networks was measured."""
     mine, is_papers = of_comparison(responses, e), e.comparison == CIFAR
-    nets = [net for net in paper.FIG7_NETS if is_papers or net in nets_of(mine)]
+    nets = [net for net in EXTREMES[e.comparison.family] if is_papers or net in nets_of(mine)]
     if not nets:
-        return None
+        return []
     panels = [
         Panel(title, tuple(one for net in nets for one in response_series(mine, e, net, is_sorted, is_papers)))
         for title, is_sorted in PANELS.items()
@@ -28,7 +27,7 @@ def fig7(responses: pd.DataFrame, e: Evidence) -> Drawing | None:
         "Fig. 7. Standard deviations of each layer's response, after batch norm and before ReLU or addition: "
         f"mean over seeds ({e.comparison.name}).{THIN if is_papers else ''}"
     )
-    return Drawing(f"fig7-{e.comparison.slug}", caption, _means(panels[0]), lambda: _draw(panels))
+    return [Drawing(f"fig7-{e.comparison.slug}", caption, _means(panels[0]), lambda: _draw(panels))]
 
 
 def _means(panel: Panel) -> str:

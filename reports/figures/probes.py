@@ -12,7 +12,6 @@ from reports.figures.style import Drawing, draw_panel, panels_of, style_handles
 from reports.judging.evidence import Evidence
 from reports.tables.probes import of_comparison
 
-DEPTHS = (20, 56, 110)  # that the figures show
 BLOCK_PANELS = {
     "change": "change of the input, |y - x| / |x|",
     "without": "test error without the block (%)",
@@ -24,7 +23,7 @@ def gradients(signals: pd.DataFrame, e: Evidence) -> Drawing:
     """The norm of each layer's gradient, a panel for each moment of the training."""
     found = of_comparison(signals, e)
     panels = [
-        Panel(moment, tuple(probe_series(found[found["moment"] == moment], e, "layer", "gradient", DEPTHS)))
+        Panel(moment, tuple(probe_series(found[found["moment"] == moment], e, "layer", "gradient")))
         for moment in dict.fromkeys(found["moment"])
     ]
     said = ", ".join(f"{line.label} {max(line.mean) / min(line.mean):,.0f}" for line in panels[0].series)
@@ -46,9 +45,7 @@ def _draw_gradients(panels: list[Panel]) -> Figure:
 def blocks(found: pd.DataFrame, e: Evidence) -> Drawing:
     """What each block still changes: distance, error without it, error of a linear classifier on its output."""
     found = of_comparison(found, e)
-    panels = [
-        Panel(title, tuple(probe_series(found, e, "block", column, DEPTHS))) for column, title in BLOCK_PANELS.items()
-    ]
+    panels = [Panel(title, tuple(probe_series(found, e, "block", column))) for column, title in BLOCK_PANELS.items()]
     without = next(panel for panel in panels if panel.title == BLOCK_PANELS["without"])
     said = ", ".join(f"{line.label} {median(line.mean):.0f} %" for line in without.series)
     caption = (

@@ -13,8 +13,22 @@ import pandas as pd
 from reports.judging.evidence import Evidence, Net
 from reports.paper import numbers as paper
 from reports.tables.probes import nets_of, of_comparison, of_net
+from study.spec import Family
 
 SPLITS = ("train", "test")
+# What figures show of a comparison that the paper has no exhibit of, by the family of its networks.
+PLAIN_NETS: dict[Family, tuple[Net, ...]] = {
+    "cifar": ((20, "none"), (32, "none"), (44, "none"), (56, "none")),
+    "imagenet": ((18, "none"), (34, "none"), (50, "none"), (101, "none")),
+}
+RESIDUAL_NETS: dict[Family, tuple[Net, ...]] = {
+    "cifar": ((20, "A"), (32, "A"), (44, "A"), (56, "A"), (110, "A")),
+    "imagenet": ((18, "A"), (34, "A"), (50, "B"), (101, "B"), (152, "B")),
+}
+EXTREMES: dict[Family, tuple[Net, ...]] = {
+    "cifar": paper.FIG7_NETS,
+    "imagenet": ((18, "none"), (34, "none"), (18, "A"), (34, "A"), (50, "B")),
+}
 
 
 @dataclass(frozen=True)
@@ -115,19 +129,18 @@ def _responses(e: Evidence, net: Net, stds: pd.Series[float], is_sorted: bool, i
         yield Series(net, e.title(net), "", x, tuple(values), dashed=net[1] == "none", is_paper=is_paper)
 
 
-def probe_series(found: pd.DataFrame, e: Evidence, x: str, y: str, depths: Sequence[int]) -> Iterator[Series]:
-    """A column of what `study probe` found against layers or blocks: the mean over seeds of each network.
+def probe_series(found: pd.DataFrame, e: Evidence, x: str, y: str) -> Iterator[Series]:
+    """A column of what `study probe` found against layers or blocks: the mean over seeds of the `EXTREMES`.
 
     Args:
         found: Rows of `of_comparison`.
         e: The compared runs.
         x: The column of layers or blocks.
         y: The column that is shown; rows without a value are left out.
-        depths: The depths that are shown.
     """
     rows = found.dropna(subset=[y])
     for net in nets_of(rows):
-        if net[0] in depths:
+        if net in EXTREMES[e.comparison.family]:
             mean = of_net(rows, net).groupby(x)[y].mean()
             yield Series(net, e.title(net), "", tuple(mean.index), tuple(mean), dashed=net[1] == "none")
 
@@ -135,7 +148,9 @@ def probe_series(found: pd.DataFrame, e: Evidence, x: str, y: str, depths: Seque
 def ends(panels: Sequence[Panel]) -> str:
     """The alternative text of curves: where each of our lines ends; lines that stand in two panels are said once."""
     ours = {(s.net[1], s.net[0], s.split): s for panel in panels for s in panel.ours}
-    if not ours:
+    if not ours and any(panel.series for panel in panels):
         return "The paper's curves alone: no run of ours yet."
+    if not ours:
+        return "No curve: none of the networks shown has a run."
     said = [f"{ours[key].label} {ours[key].split} {ours[key].mean[-1]:.1f} %" for key in sorted(ours)]
     return f"Error against steps. At the end: {', '.join(said)}."

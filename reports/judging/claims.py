@@ -32,11 +32,7 @@ UNDECIDED: tuple[tuple[str, str, str], ...] = (
 
 def judge_all(evidence: Evidence, among: Sequence[Claim] = CLAIMS) -> list[tuple[Claim, Finding]]:
     """The findings of one comparison, with verdicts corrected by Holm over all of its tests."""
-    claims = [
-        claim
-        for claim in among
-        if evidence.comparison == claim.comparison or (evidence.is_scaled_down and claim.in_miniature)
-    ]
+    claims = [claim for claim in among if _is_judged(claim, evidence)]
     findings = [claim.judge(evidence) for claim in claims]
     p_for, p_against = holm([f.p_for for f in findings]), holm([f.p_against for f in findings])
     corrected = [replace(f, p_holm=p, against_holm=q) for f, p, q in zip(findings, p_for, p_against, strict=True)]
@@ -44,6 +40,13 @@ def judge_all(evidence: Evidence, among: Sequence[Claim] = CLAIMS) -> list[tuple
         (claim, give_verdict(finding, evidence.is_scaled_down))
         for claim, finding in zip(claims, corrected, strict=True)
     ]
+
+
+def _is_judged(claim: Claim, evidence: Evidence) -> bool:
+    """Whether a claim is about these runs: on its own comparison, or in miniature on the same family of networks."""
+    if evidence.comparison == claim.comparison:
+        return True
+    return evidence.is_scaled_down and claim.in_miniature and evidence.comparison.family == claim.comparison.family
 
 
 def give_verdict(finding: Finding, is_scaled_down: bool) -> Finding:

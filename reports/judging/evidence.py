@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.paper import numbers as paper
 from study.recipes import RECIPES
-from study.spec import title
+from study.spec import FAMILIES, Family, title
 
 Net = tuple[int, str]  # depth and shortcut
 
@@ -46,6 +46,16 @@ class Comparison:
     def scale(self) -> str:
         """`full` for the paper's own protocol and its variants, `toy` for one that is scaled down."""
         return RECIPES[self.dataset][self.recipe].scale
+
+    @property
+    def family(self) -> Family:
+        """The family of networks that the data set is trained with."""
+        return FAMILIES[self.dataset]
+
+    @property
+    def networks(self) -> tuple[Net, ...]:
+        """The networks of the paper's own exhibits; none for a comparison that the paper does not have."""
+        return paper.NETWORKS.get((self.dataset, self.recipe), ())
 
     def of(self, results: pd.DataFrame) -> pd.DataFrame:
         """The rows of these runs."""

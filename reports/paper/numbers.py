@@ -6,6 +6,7 @@ the vector graphics of Figs. 1 and 6 (to about 0.03 points) and are called digit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -127,6 +128,33 @@ FIG4_PANELS: dict[str, tuple[tuple[int, ...], str, str]] = {
     "residual": ((18, 34), "A", "fig4_resnet.csv"),
 }
 FIG7_NETS = ((20, "none"), (56, "none"), (20, "A"), (56, "A"), (110, "A"))
+
+# The networks that the paper trains, by data set and recipe; a comparison that is not here has no exhibit in the paper.
+NETWORKS: dict[tuple[str, str], tuple[tuple[int, str], ...]] = {
+    ("cifar10", "paper"): tuple((result.depth, result.shortcut) for result in CIFAR10),
+    ("imagenet", "paper"): tuple((result.depth, result.shortcut) for result in IMAGENET),
+}
+
+
+def _networks(dataset: str, nets: Iterable[tuple[int, str]]) -> frozenset[tuple[str, int, str]]:
+    return frozenset((dataset, *net) for net in nets)
+
+
+def _of_panels(panels: dict[str, tuple[tuple[int, ...], str, str]]) -> Iterable[tuple[int, str]]:
+    return ((depth, shortcut) for depths, shortcut, _ in panels.values() for depth in depths)
+
+
+# The exhibits that need training, and the networks of each: data set, depth, shortcut.
+EXHIBITS: dict[str, frozenset[tuple[str, int, str]]] = {
+    "Table 2": _networks("imagenet", [(18, "none"), (34, "none"), (18, "A"), (34, "A")]),
+    "Table 3": _networks("imagenet", [(r.depth, r.shortcut) for r in IMAGENET if r.depth > 18]),
+    "Table 4": _networks("imagenet", [(r.depth, r.shortcut) for r in IMAGENET if r.dense]),
+    "Table 6": _networks("cifar10", [(r.depth, r.shortcut) for r in CIFAR10]),
+    "Fig. 1": _networks("cifar10", [(20, "none"), (56, "none")]),
+    "Fig. 4": _networks("imagenet", _of_panels(FIG4_PANELS)),
+    "Fig. 6": _networks("cifar10", _of_panels(FIG6_PANELS)),
+    "Fig. 7": _networks("cifar10", FIG7_NETS),
+}
 
 
 @cache

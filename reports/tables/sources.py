@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, cast
 
 import pandas as pd
 
 from reports.judging.claims import UNDECIDED
-from reports.judging.evidence import CIFAR, Comparison, Evidence, Net
+from reports.judging.evidence import Comparison, Evidence, Net
 from reports.paper import numbers as paper
 from reports.tables.formats import anchor, short
 from reports.tables.table import Table, TableCell, Target
 from study.recipes import DEPARTURES
+from study.spec import Dataset, Shortcut, Spec
 
 PEER_COLUMNS = ("network", "error", "reported", "differs from the paper in", "source")
 RUN_COLUMNS = ("run", "wrong of seen", "device", "precision", "devices", "commit", "data", "weights")
@@ -30,17 +31,20 @@ def peer_table(e: Evidence) -> Table:
 
 def command_table(e: Evidence) -> Table:
     """The networks of the paper that have no run yet, with the command that fills each."""
-    results: Sequence[paper.CifarResult | paper.ImageNetResult] = (
-        paper.CIFAR10 if e.comparison == CIFAR else paper.IMAGENET
-    )
-    empty = [(r.depth, r.shortcut) for r in results if e.net((r.depth, r.shortcut)).empty]
-    rows = [(e.title(net), _command(e.comparison, net)) for net in empty]
+    rows = [(e.title(net), _command(e.comparison, net)) for net in e.comparison.networks if e.net(net).empty]
     return Table("Networks without a run", ("network", "command that fills it"), rows)
 
 
 def _command(comparison: Comparison, net: Net) -> str:
-    flags = f"--dataset={comparison.dataset} --depth={net[0]} --shortcut={net[1]} --recipe={comparison.recipe} --seed=0"
-    return f"python -m study train {flags}"
+    """The command that trains a network.
+
+    Raises:
+        InputError: there is no such cell, so `study train` would refuse it.
+    """
+    depth, shortcut = net
+    cell = Spec(cast(Dataset, comparison.dataset), depth, cast(Shortcut, shortcut), comparison.recipe, seed=0)
+    flags = [f"--{factor}={value}" for factor, value in cell.factors.items()]
+    return f"python -m study train {' '.join(flags)}"
 
 
 def run_table(runs: pd.DataFrame) -> Table:

@@ -22,7 +22,7 @@ from reports.figures.hours import hours
 from reports.figures.style import COLOURS, Drawing
 from reports.gathering import snapshot
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence, Net
-from reports.page import render
+from reports.page import render, sections
 from reports.paper import numbers as paper
 from tests.support import RESULTS, ROOT
 
@@ -131,8 +131,7 @@ def test_a_band_spans_the_lowest_and_the_highest_seed() -> None:
 
 def test_fig_7_is_in_the_layers_order_above_and_sorted_below() -> None:
     e = Evidence(WHOLE.results, CIFAR)
-    drawing = fig7(WHOLE.responses, e)
-    assert drawing is not None
+    (drawing,) = fig7(WHOLE.responses, e)
     above, below = drawing.figure().axes
     assert above.get_xlabel() == "layer index (original)" and below.get_xlabel() == "layer index (sorted by magnitude)"
     for net in paper.FIG7_NETS:
@@ -209,7 +208,7 @@ def test_without_runs_the_papers_curves_stand_alone() -> None:
     assert drawing.alternative == "The paper's curves alone: no run of ours yet."
     axis = drawing.figure().axes[0]
     assert not lines(axis) and len(lines(axis, is_paper=True)) == 8
-    assert fig7(WHOLE.responses.head(0), Evidence(WHOLE.results.head(0), Comparison("digits", "mini"))) is None
+    assert fig7(WHOLE.responses.head(0), Evidence(WHOLE.results.head(0), Comparison("digits", "mini"))) == []
 
 
 def refuse() -> Figure:
@@ -217,7 +216,7 @@ def refuse() -> Figure:
 
 
 def test_texts_and_the_check_draw_nothing() -> None:
-    parts = render.sections(WHOLE)
+    parts = sections.sections(WHOLE)
     refusing = [replace(part, drawings=[replace(one, draw=refuse) for one in part.drawings]) for part in parts]
     assert render.texts(refusing, synthetic=True) == render.texts(parts, synthetic=True)
     with pytest.raises(AssertionError, match="a figure was drawn"):

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from playwright.sync_api import Page, sync_playwright
 
 from reports.gathering import snapshot
 from reports.judging.claims import CLAIMS
-from reports.judging.evidence import CIFAR, IMAGENET, Evidence
-from reports.page import render
+from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
+from reports.page import render, sections
 from reports.tables import cifar, imagenet, sources
 from reports.tables.table import Table, markdown, text, to_csv, to_tex
+from study.spec import Spec
 from tests.support import RESULTS, ROOT, run
 
 SNAPSHOT = ROOT / "tests" / "fixtures" / "snapshot"
@@ -121,6 +123,37 @@ def test_a_cell_without_runs_is_empty_and_has_its_command(results: pd.DataFrame)
     assert rows(cifar.table6(e))["ResNet-44"][1:3] == ["–", "7.17"]
     command = rows(sources.command_table(e))["ResNet-44"][0]
     assert command == "python -m study train --dataset=cifar10 --depth=44 --shortcut=A --recipe=paper --seed=0"
+
+
+@pytest.mark.parametrize("comparison", [CIFAR, IMAGENET], ids=lambda comparison: comparison.dataset)
+def test_the_commands_of_empty_cells_name_cells_that_there_are(results: pd.DataFrame, comparison: Comparison) -> None:
+    commands = rows(sources.command_table(Evidence(results.head(0), comparison)))
+    assert len(commands) == len(comparison.networks) > 0
+    for name, (command,) in commands.items():
+        flags = dict(flag.removeprefix("--").split("=") for flag in command.split()[4:])
+        cell = Spec(**flags | {"depth": int(flags["depth"]), "seed": int(flags["seed"])})  # type: ignore[arg-type]
+        assert cell.title == name and (cell.dataset, cell.recipe) == (comparison.dataset, comparison.recipe)
+
+
+def test_networks_of_table_1_without_an_exhibit_get_the_shapes_with_ours_alone() -> None:
+    """No CIFAR claim, depth or number of the paper is put beside ImageNet networks under a recipe of our own."""
+    whole = snapshot.read(SNAPSHOT)
+    small = whole.runs[(whole.runs["dataset"] == "imagenet") & whole.runs["depth"].isin([18, 34])]
+    small = replace(whole, runs=small.assign(recipe="smoke"))
+    parts = {part.title: part for part in sections.sections(small)}
+    part = parts["Scaled down: imagenet, recipe smoke"]
+    assert not part.findings and [table.title for table in part.tables] == ["Errors on imagenet, recipe smoke"]
+    assert list(rows(part.tables[0])) == [
+        "plain-18",
+        "plain-34",
+        "ResNet-18 A",
+        "ResNet-34 A",
+        "ResNet-34 B",
+        "ResNet-34 C",
+    ]
+    (drawing,) = part.drawings
+    assert [len(axis.get_lines()) for axis in drawing.figure().axes] == [4, 4]
+    assert "plain-34 test" in drawing.alternative and "ResNet-18 A train" in drawing.alternative
 
 
 def test_imagenet_tables_keep_protocols_apart(results: pd.DataFrame) -> None:

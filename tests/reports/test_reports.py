@@ -15,7 +15,7 @@ import pytest
 from reports.gathering import snapshot
 from reports.gathering.gather import gather
 from reports.judging.evidence import Comparison
-from reports.page import render
+from reports.page import readme, render
 from reports.paper import numbers as paper
 from study.recipes import recipe_for
 from study.recording.record import Record
@@ -172,22 +172,37 @@ def test_the_committed_report_is_what_its_snapshot_gives() -> None:
 
 def test_the_readmes_numbers_are_those_of_the_recorded_runs(tmp_path: Path) -> None:
     shutil.copy(ROOT / "README.md", tmp_path / "README.md")
-    render.headline(snapshot.read(RESULTS), tmp_path / "reports" / "results", tmp_path / "README.md")
+    readme.headline(snapshot.read(RESULTS), tmp_path / "reports" / "results", tmp_path / "README.md")
     fix = "run: python -m reports build --out=reports/results --readme=README.md"
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text(), fix
 
 
 def test_the_readme_shows_the_first_group_that_compares_and_every_net_of_the_papers_protocol(tmp_path: Path) -> None:
-    whole, readme = snapshot.read(RESULTS), tmp_path / "README.md"
+    whole, file = snapshot.read(RESULTS), tmp_path / "README.md"
     counts = whole.runs[~((whole.runs["dataset"] == "cifar10") & whole.runs["recipe"].isin(["paper", "eighth"]))]
     trained = counts[counts["run"].isin(["cifar10-20-A-mini-s0", "cifar10-20-none-mini-s0"])]
     paper_runs = trained.assign(recipe="paper", run=trained["run"].str.replace("mini", "paper"))
     residual = paper_runs[paper_runs["shortcut"] == "A"]
     for extra, leads, says in ((residual, "mini", "recipe mini"), (paper_runs, "paper", "*Fig. 6. Training")):
         extended = replace(whole, runs=pd.concat([counts, extra]))
-        assert render.leading(extended) == Comparison("cifar10", leads)
-        readme.write_text(f"{render.BEGIN}{render.END}")
-        render.headline(extended, tmp_path, readme)
-        assert says in readme.read_text()
-        assert ("*By the paper's own protocol, so far. 1 run," in readme.read_text()) == (leads == "mini")
-        assert re.search(r"\| ResNet-20 +\| +0.27 M \| +30.29 \(n = 1\) \| +8.75 \|", readme.read_text())
+        assert readme.leading(extended) == Comparison("cifar10", leads)
+        file.write_text(f"{readme.BEGIN}{readme.END}")
+        readme.headline(extended, tmp_path, file)
+        assert says in file.read_text()
+        assert ("*By the paper's own protocol, so far. 1 run," in file.read_text()) == (leads == "mini")
+        assert re.search(r"\| ResNet-20 +\| +0.27 M \| +30.29 \(n = 1\) \| +8.75 \|", file.read_text())
+
+
+def test_the_readme_says_how_much_of_the_paper_has_no_run_yet(tmp_path: Path) -> None:
+    """Table 6, Figs. 6 and 7 have one network of the eleven; the rows without runs stay in the report."""
+    whole, file = snapshot.read(RESULTS), tmp_path / "README.md"
+    one = whole.runs[whole.runs["run"] == "cifar10-20-A-paper-s0"]
+    file.write_text(f"{readme.BEGIN}{readme.END}")
+    readme.headline(replace(whole, runs=one), tmp_path / "report", file)
+    text = file.read_text()
+    assert (
+        "Of the paper's 8 exhibits of trained networks, 5 have no run yet (Table 2, Table 3, Table 4, Fig. 1, Fig. 4)"
+        in text
+    )
+    assert "of its 19 networks 18; the [report](report/REPORT.md)" in text
+    assert re.findall(r"^\| (\S+)", text, re.MULTILINE) == ["network", "ResNet-20"]
