@@ -120,6 +120,8 @@ def recipe_for(spec: Spec) -> Recipe:
     Raises:
         InputError: the data set has no recipe of that name.
     """
+    if spec.dataset not in RECIPES:
+        raise InputError(f"data set {spec.dataset!r} has no recipes; those that have are: {', '.join(RECIPES)}")
     recipes = RECIPES[spec.dataset]
     check_choice(f"recipe for {spec.dataset}", spec.recipe, tuple(recipes))
     warms_up = spec.depth >= WARMUP_DEPTH and spec.recipe in WARMED_UP.get(spec.dataset, ())

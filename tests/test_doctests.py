@@ -11,7 +11,7 @@ import pytest
 from study.recording.record import Record
 
 
-@pytest.mark.parametrize("module", ["study.spec", "study.recipes", "study.network"])
+@pytest.mark.parametrize("module", ["study.spec", "study.recipes", "study.network", "study.data.datasets"])
 def test_examples_print_what_they_say(module: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module(module))
     assert tried and not failed

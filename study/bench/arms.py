@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from study import network
+from study.data.datasets import dataset_info
 from study.data.images import Arrays, Images
 from study.machine.device import has_cuda
 from study.machine.options import MachineOptions
@@ -173,13 +174,18 @@ class Loader:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         from torchvision import datasets, transforms
 
+        info = dataset_info(self.contender.spec.dataset)
+        assert info.torchvision is not None
         train = transforms.Compose(
             [
-                *(transforms.RandomCrop(32, 4), transforms.RandomHorizontalFlip(), transforms.ToTensor()),
+                transforms.RandomCrop(info.image_size[1], 4),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
                 transforms.Normalize((0.491, 0.482, 0.447), (0.247, 0.243, 0.262)),
             ]
         )
-        images = datasets.CIFAR10(str(self.contender.machine.data), train=True, transform=train)
+        read = getattr(datasets, info.torchvision)
+        images = read(str(self.contender.machine.data), train=True, transform=train)
         pin = self.contender.device.type == "cuda"
         loader = DataLoader(images, batch_size=self.contender.recipe.batch, shuffle=True, num_workers=2, pin_memory=pin)
         while True:

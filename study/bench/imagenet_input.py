@@ -19,8 +19,10 @@ from torch.utils.data import DataLoader
 
 from study.data.imagenet import jpeg
 from study.data.imagenet.batches import Jpegs
-from study.data.imagenet.folder import Folder, load
+from study.data.imagenet.dataset import ImageNet
+from study.data.imagenet.folder import Folder
 from study.data.imagenet.readers import CROP, CropReader, plan
+from study.data.interface import DataSetInfo
 from study.recipes import ImageNetRecipe
 from study.spec import InputError
 
@@ -29,15 +31,18 @@ RECIPE = ImageNetRecipe(batch=BATCH)
 STAGES = ("open", "decode", "crop")
 
 
-def bench(data: Path) -> int:
+def bench(info: DataSetInfo, data: Path) -> int:
     """Print JSON lines: the speed of each loader, the ratios, and where our time goes.
 
     Raises:
-        InputError: ImageNet is not prepared, or has too few images.
+        InputError: the data set does not consist of JPEG files, is not prepared, or has too few images.
     """
-    folder = load(data)
+    dataset = info.load(data)
+    if not isinstance(dataset, ImageNet):
+        raise InputError(f"{info.title} is not read from JPEG files; give --dataset=imagenet --pipeline")
+    folder = dataset.folder
     if len(folder.train) < BATCH:
-        raise InputError(f"{data / 'imagenet'} has {len(folder.train)} images to train on; the bench needs {BATCH}")
+        raise InputError(f"{info.title} in {data} has {len(folder.train)} training images; the bench needs {BATCH}")
     torch.set_num_threads(1)
     steps = max(1, len(folder.train) // BATCH)
     loaders = {"plain": _plain(folder), "bytes": _bytes(folder, steps), "finished": _finished(folder, steps)}

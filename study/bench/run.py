@@ -21,7 +21,7 @@ from scipy.stats import quantile_test
 
 from study.bench import measures
 from study.bench.arms import Arm, Bare, Contender, Loader, Ours
-from study.data.datasets import load_in_memory
+from study.data.datasets import dataset_info, load_in_memory
 from study.machine.device import configure_torch, peak_memory_mb, step_mode
 from study.machine.mps import shared_gpu
 from study.machine.options import MachineOptions
@@ -39,7 +39,7 @@ def bench(spec: Spec, machine: MachineOptions, arms: Sequence[str], rounds: int,
     """Compare the arms on one cell, ours among them; returns the exit status."""
     for arm in arms:
         check_choice("arm", arm, ARMS)
-    if "loader" in arms and spec.dataset != "cifar10":
+    if "loader" in arms and dataset_info(spec.dataset).torchvision is None:
         raise InputError(f"there are no PIL images of {spec.dataset}; give --arms=ours,plain,bare")
     contender = _contender(spec, machine)
     say("machine", **_machine(contender))
@@ -101,7 +101,7 @@ def _contender(spec: Spec, machine: MachineOptions) -> Contender:
 
 
 def _machine(contender: Contender) -> dict[str, Any]:
-    begun = provenance(contender.spec, contender.machine, "")
+    begun = provenance(contender.spec, contender.machine, step_mode(contender.machine, in_memory=True), "")
     keys = ("device", "threads", "precision", "tf32", "step_path", "checkpoint_every", "versions", "commit", "dirty")
     return {key: begun[key] for key in keys} | {"cores": os.cpu_count(), "date": now()}
 
@@ -109,11 +109,11 @@ def _machine(contender: Contender) -> dict[str, Any]:
 def _arm(name: str, contender: Contender) -> Arm:
     match name:
         case "ours":
-            return Ours(contender, step_mode(contender.machine, contender.spec.dataset))
+            return Ours(contender, step_mode(contender.machine, in_memory=True))
         case "plain":
             return Ours(contender, "plain", at_once=1)
         case "compiled":
-            return Ours(contender, step_mode(contender.machine, contender.spec.dataset), blocks=compile_blocks)
+            return Ours(contender, step_mode(contender.machine, in_memory=True), blocks=compile_blocks)
         case "bare":
             return Bare(contender)
         case _:

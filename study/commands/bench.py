@@ -33,12 +33,15 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print what the options ask for."""
-    if options.pipeline != (options.dataset == "imagenet"):
-        raise InputError("of ImageNet only the pipeline is measured, and of no other: --dataset=imagenet --pipeline")
+    from study.data.datasets import dataset_info
+
+    info = dataset_info(options.dataset)
+    if options.pipeline == info.in_memory:
+        raise InputError("--pipeline measures how images are read, for data sets on disk only: --dataset=imagenet")
     if options.pipeline:
         from study.bench.imagenet_input import bench
 
-        return bench(options.data)
+        return bench(info, options.data)
     if options.rounds < 1 or options.steps < 1:
         raise InputError("--rounds and --steps must be at least 1")
     return _bench_training(options)

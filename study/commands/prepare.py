@@ -21,17 +21,8 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prepare the data set and say where it is."""
-    check_choice("dataset", options.dataset, DATASETS)
-    if options.dataset == "digits":
-        print("digits come with scikit-learn; there is nothing to prepare")
-        return 0
-    if options.dataset == "imagenet":
-        from study.data.imagenet.prepare import prepare
+    check_choice("dataset", options.dataset, DATASETS)  # before torch is imported, which takes seconds
+    from study.data.datasets import dataset_info
 
-        print(prepare(options.data, options.source, options.subset))
-        return 0
-    from study.data.cifar10 import prepare_cifar10
-
-    prepare_cifar10(options.data, options.source)
-    print(f"CIFAR-10 lies complete under {options.data}")
+    print(dataset_info(options.dataset).prepare(options.data, options.source, options.subset))
     return 0

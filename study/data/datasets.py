@@ -1,26 +1,74 @@
-"""Every data set by its name, as training, probes and the bench load them."""
+"""All data sets of the study, and loading one by its name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from study.data.cifar10 import load_cifar10
-from study.data.digits import load_digits
+from study.data import cifar10, digits
+from study.data.imagenet import dataset as imagenet
 from study.data.images import Arrays
+from study.data.interface import DataSet, DataSetInfo
+from study.recipes import RECIPES, recipe_for
+from study.spec import InputError, Spec, check_choice
+
+DATA_SETS: tuple[DataSetInfo, ...] = (
+    digits.INFO,
+    cifar10.INFO,
+    imagenet.INFO,
+)
 
 
-def load_in_memory(dataset: str, root: Path) -> Arrays:
-    """Read a data set that fits into memory.
-
-    Args:
-        dataset: ``digits`` or ``cifar10``.
-        root: The folder that holds the data sets.
+def dataset_info(name: str) -> DataSetInfo:
+    """Look up the description of a data set.
 
     Raises:
-        InputError: it is missing or corrupt; the message names the command that fixes it.
+        InputError: there is no such data set; the message names those that there are.
+
+    >>> dataset_info("cifar10").title
+    'CIFAR-10'
     """
-    if dataset == "digits":
-        return load_digits()
-    if dataset == "cifar10":
-        return load_cifar10(root)
-    raise ValueError(f"{dataset} is not read into memory")
+    infos = {info.name: info for info in DATA_SETS}
+    check_choice("dataset", name, tuple(infos))
+    return infos[name]
+
+
+def load_dataset(spec: Spec, data: Path) -> DataSet:
+    """Load the images that a cell is trained and tested on.
+
+    Args:
+        spec: The cell.
+        data: The folder that holds the data sets.
+
+    Raises:
+        InputError: the images are missing or corrupt, or are a subset although the recipe is the paper's.
+    """
+    dataset = dataset_info(spec.dataset).load(data)
+    if dataset.is_subset and recipe_for(spec).scale == "full":
+        raise InputError(_subset_message(spec, dataset, data))
+    return dataset
+
+
+def _subset_message(spec: Spec, dataset: DataSet, data: Path) -> str:
+    smaller = [f"--recipe={name}" for name, recipe in RECIPES[spec.dataset].items() if recipe.scale == "toy"]
+    return (
+        f"{dataset_info(spec.dataset).title} in {data} is declared a subset ({dataset.train_size:,} training images), "
+        f"which cannot stand for the paper's; train with {' or '.join(smaller)}"
+    )
+
+
+def load_in_memory(name: str, data: Path) -> Arrays:
+    """Load a data set that fits into memory.
+
+    Args:
+        name: The name of the data set.
+        data: The folder that holds the data sets.
+
+    Raises:
+        InputError: the images are missing or corrupt, or do not fit into memory.
+    """
+    info = dataset_info(name)
+    dataset = info.load(data)
+    if not isinstance(dataset, Arrays):
+        fitting = ", ".join(info.name for info in DATA_SETS if info.in_memory)
+        raise InputError(f"{info.title} does not fit into memory, which is needed here; choose one of: {fitting}")
+    return dataset

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 
 from study.data.images import Arrays
+from study.data.interface import Check, DataSetInfo
 
 TEST_IMAGES = 360
 PEAK = 16  # the brightest grey level
@@ -22,3 +26,26 @@ def load_digits() -> Arrays:
     labels = digits.target.astype(np.int64)
     names = tuple(str(name) for name in digits.target_names)
     return Arrays(images[train], labels[train], images[test], labels[test], PEAK, names)
+
+
+def check_digits(_: Path) -> Iterator[Check]:
+    """Report for ``study doctor``."""
+    yield Check("digits", "sound", "come with scikit-learn")
+
+
+def prepare_digits(_data: Path, _source: Path | None, _subset: bool) -> str:
+    """Do nothing, as the images come with scikit-learn, and say so."""
+    return "digits come with scikit-learn; there is nothing to prepare"
+
+
+INFO = DataSetInfo(
+    name="digits",
+    title="digits",
+    image_size=(1, 8, 8),
+    in_memory=True,
+    has_protocols=False,
+    torchvision=None,
+    load=lambda _: load_digits(),
+    check=check_digits,
+    prepare=prepare_digits,
+)

@@ -32,10 +32,16 @@ class Arrays:
     peak: int
     classes: tuple[str, ...]
     evaluation_batch: int = 500  # images; larger ones were slower on CPU
+    is_subset: bool = False
+
+    @property
+    def train_size(self) -> int:
+        """Number of training images, before a recipe takes fewer."""
+        return len(self.train_labels)
 
     @property
     def test_size(self) -> int:
-        """How many images are tested on."""
+        """Number of test images."""
         return len(self.test_labels)
 
     def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Images:

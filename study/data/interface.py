@@ -1,9 +1,15 @@
-"""What training and evaluation need of a data set; nothing else may depend on which one it is."""
+"""What the rest of the study may ask of a data set: its description, its images, its batches on a device.
+
+A data set is one value of `DataSetInfo` in one file (digits.py, cifar10.py, imagenet/dataset.py), listed in
+datasets.py. Nothing outside study/data compares the names of data sets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -11,17 +17,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.recipes import Recipe
+from study.spec import InputError
 
 Bytes = NDArray[np.uint8]  # pixels
 Ints = NDArray[np.int64]  # labels, image numbers, crop corners
 Reduce = Callable[[Tensor], Tensor]  # sums over ranks
+Health = Literal["sound", "absent", "unsound"]
 
 
 class Batches(Protocol):
-    """A data set on a device, as training and evaluation use it.
+    """The images of a data set on a device, as training and evaluation use them.
 
     Attributes:
-        counts: What was counted of the training files since the last `take_notes`, for the checkpoint.
+        counts: Counts of converted and broken training files since the last `take_notes`, for the checkpoint.
     """
 
     counts: Tensor
@@ -35,42 +43,96 @@ class Batches(Protocol):
         """Number of test images."""
 
     def batch(self, seed: int, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
-        """One rank's part of batch `step`: images (B, C, H, W) and labels (B,)."""
+        """Make one rank's part of batch `step`: images (B, C, H, W) and labels (B,)."""
 
     def expect(self, parts: Sequence[tuple[int, int]]) -> None:
-        """Announce the ranges of test images that will be asked for next, so that they can be read ahead."""
+        """Announce the ranges of test images that are needed next, so that they can be read ahead."""
 
     def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Test images from number start up to stop: (B, C, H, W), and labels (B,)."""
+        """Make the test images from number `start` up to `stop`: images (B, C, H, W) and labels (B,)."""
 
     def take_notes(self, reduce: Reduce) -> dict[str, float]:
-        """Columns that the data add to an evaluation row, over all ranks, since the last call."""
+        """Return the columns that the data add to an evaluation row, over all ranks, since the last call."""
 
 
 class DataSet(Protocol):
-    """A data set before it is on a device."""
+    """The images of a data set before they are on a device."""
 
     @property
     def fingerprint(self) -> str:
-        """One digest of everything it holds."""
+        """A digest of all images and labels, by which equal data are recognised."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The name of each output of the network."""
 
     @property
+    def train_size(self) -> int:
+        """Number of training images."""
+
+    @property
     def test_size(self) -> int:
         """Number of test images."""
+
+    @property
+    def is_subset(self) -> bool:
+        """Whether images or classes of the published data set are missing."""
 
     @property
     def evaluation_batch(self) -> int:
         """Number of images that are evaluated at a time."""
 
     def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Batches:
-        """Its batches on a device.
+        """Make the batches of a recipe on a device.
 
         Args:
             device: Where the network is.
             recipe: How the network is trained.
-            devices: How many devices this machine's processor cores read images for.
+            devices: Number of devices for which this machine's processor cores read images.
         """
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of ``study doctor``: what was checked, its health, and a sentence with the state or what to do."""
+
+    subject: str
+    health: Health
+    report: str
+
+
+def checked(subject: str, describe: Callable[[], str]) -> Check:
+    """Check a part of the machine: sound with its description, or unsound with the message of an InputError."""
+    try:
+        return Check(subject, "sound", describe())
+    except InputError as error:
+        return Check(subject, "unsound", str(error))
+
+
+@dataclass(frozen=True)
+class DataSetInfo:
+    """A data set as the study describes it; every function takes the folder that holds all data sets (``--data``).
+
+    Attributes:
+        name: On the command line and in run names.
+        title: In prose.
+        image_size: Channels, height and width of an image as the network gets it.
+        in_memory: Whether `load` returns `study.data.images.Arrays`, which a device can hold and which can be probed.
+        has_protocols: Whether trained networks are tested by the paper's crops (``study test``); `load` then returns
+            `study.data.imagenet.dataset.ImageNet`.
+        torchvision: The class of `torchvision.datasets` that reads the training images, for comparisons of speed.
+        load: Read the images, or raise an InputError that names the command that fixes what is wrong.
+        check: Report for ``study doctor`` whether the images are there and sound.
+        prepare: Fetch or index the images, given a source (None: download or use what is there) and whether they are
+            declared a subset; return one line on what is there now.
+    """
+
+    name: str
+    title: str
+    image_size: tuple[int, int, int]
+    in_memory: bool
+    has_protocols: bool
+    torchvision: str | None
+    load: Callable[[Path], DataSet]
+    check: Callable[[Path], Iterator[Check]]
+    prepare: Callable[[Path, Path | None, bool], str]

@@ -48,7 +48,7 @@ def check_devices(devices: int) -> None:
         raise InputError(f"--devices={devices} cannot be had; this machine has {have}")
 
 
-def step_mode(machine: MachineOptions, dataset: str) -> str:
+def step_mode(machine: MachineOptions, in_memory: bool) -> str:
     """Choose how steps are taken: as a captured ``graph`` on one GPU that holds the images, else ``plain``.
 
     Raises:
@@ -59,7 +59,7 @@ def step_mode(machine: MachineOptions, dataset: str) -> str:
     lacks = {
         "a GPU": not has_cuda(),
         "one device": machine.world_size > 1,
-        "images that lie in memory": dataset == "imagenet",
+        "images that lie in memory": not in_memory,
     }
     missing = [what for what, is_missing in lacks.items() if is_missing]
     if machine.step == "graph" and missing:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study import network
-from study.data.datasets import load_in_memory
+from study.data.datasets import dataset_info, load_in_memory
 from study.data.images import Images
 from study.machine.device import has_cuda
 from study.network import BasicBlock, Projection, ResNet
@@ -68,12 +68,11 @@ def probe(folder: Path, root: Path) -> int:
 def _record(folder: Path) -> Record:
     """The record in a run folder, which must have a checkpoint."""
     record = Record.at(folder)
-    if record.spec.dataset == "imagenet":
-        raise InputError(f"{record.spec.name} is an ImageNet run; probes are for nets on digits and CIFAR-10")
+    info = dataset_info(record.spec.dataset)
+    if not info.in_memory:
+        raise InputError(f"{record.spec.name} is an {info.title} run; probes are for data sets that fit into memory")
     if not record.checkpoint.exists():
-        raise InputError(
-            f"{record.folder} has no checkpoint; train the cell there, or give the folder where it was trained"
-        )
+        raise InputError(f"{record.folder} has no checkpoint; train it, or give the folder where it was trained")
     return record
 
 

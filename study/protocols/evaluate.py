@@ -12,9 +12,8 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import update_bn
 
-from study.data.imagenet import folder
-from study.data.imagenet.batches import ImageNet
-from study.data.imagenet.folder import Folder
+from study.data.datasets import DATA_SETS, dataset_info
+from study.data.imagenet.dataset import ImageNet
 from study.machine.device import has_cuda
 from study.network import ResNet
 from study.protocols.errors import Candidate, Score, evaluate_protocol
@@ -23,7 +22,7 @@ from study.recipes import recipe_for
 from study.recording.record import Record
 from study.spec import InputError, Spec, check_choice
 from study.weights.checkpoint import load_checkpoint
-from study.weights.torchvision import read_torchvision
+from study.weights.torchvision import DATASET, read_torchvision
 
 RECALIBRATION_IMAGES = 51_200  # 200 batches of 256: "a sufficiently large training batch" (the authors' release notes)
 
@@ -45,6 +44,11 @@ class Subject:
         """The folder's or the file's own name."""
         return self.path.resolve().name
 
+    @property
+    def dataset(self) -> str:
+        """The name of the data set that the network was trained on."""
+        return self.record.spec.dataset if self.record else DATASET
+
 
 def evaluate(paths: Sequence[Path], protocol: str, data: Path, recalibrate: bool) -> int:
     """Test run folders or weight files, print the errors, and add those of runs to their records.
@@ -65,7 +69,7 @@ def evaluate(paths: Sequence[Path], protocol: str, data: Path, recalibrate: bool
     if protocol == "ensemble" and len(paths) < 2:
         raise InputError("an ensemble needs at least two run folders or weight files")
     subjects = [Subject(path, _record(path) if path.is_dir() else None) for path in paths]
-    images = folder.load(data)
+    images = _images(subjects, data)
     for subject in subjects:
         _check_data(subject, images)
     name = f"{protocol}-recalibrated" if recalibrate else protocol
@@ -73,7 +77,7 @@ def evaluate(paths: Sequence[Path], protocol: str, data: Path, recalibrate: bool
     of_each: Protocol = "dense" if protocol == "ensemble" else protocol  # type: ignore[assignment]
     for group in groups:
         candidates = [_load(subject, images, recalibrate) for subject in group]
-        _report(group, name, evaluate_protocol(candidates, of_each, images.val))
+        _report(group, name, evaluate_protocol(candidates, of_each, images.folder.val))
     return 0
 
 
@@ -96,23 +100,35 @@ def _report(subjects: Sequence[Subject], name: str, score: Score) -> None:
 def _record(path: Path) -> Record:
     """The record in a run folder, which must be finished."""
     record = Record.at(path)
-    if record.spec.dataset != "imagenet":
+    info = dataset_info(record.spec.dataset)
+    if not info.has_protocols:
+        tested = ", ".join(info.title for info in DATA_SETS if info.has_protocols)
         raise InputError(
-            f"{record.spec.name} is not an ImageNet run; runs on other data sets are tested while they train"
+            f"{record.spec.name} is a run on {info.title}; protocols are for {tested}, others are tested in training"
         )
     if record.summary() is None or not record.checkpoint.exists():
         raise InputError(f"{record.folder} is not finished or has no checkpoint; train it to the end first")
     return record
 
 
-def _check_data(subject: Subject, images: Folder) -> None:
+def _images(subjects: Sequence[Subject], data: Path) -> ImageNet:
+    """Load the data set on which all subjects are tested."""
+    names = {subject.dataset for subject in subjects}
+    if len(names) > 1:
+        raise InputError(f"runs on {' and '.join(sorted(names))} cannot be tested together; give them one at a time")
+    images = dataset_info(names.pop()).load(data)
+    assert isinstance(images, ImageNet)
+    return images
+
+
+def _check_data(subject: Subject, images: ImageNet) -> None:
     if subject.record and subject.record.provenance()["data_fingerprint"] != images.fingerprint:
         raise InputError(
             f"{subject.record.folder} was trained with other images or another mean; give its folder with --data=PATH"
         )
 
 
-def _load(subject: Subject, images: Folder, recalibrate: bool) -> Candidate:
+def _load(subject: Subject, images: ImageNet, recalibrate: bool) -> Candidate:
     """The network of a run folder or of a weight file, on the GPU where there is one."""
     device = torch.device("cuda" if has_cuda() else "cpu")
     if subject.record is None:
@@ -125,12 +141,12 @@ def _load(subject: Subject, images: Folder, recalibrate: bool) -> Candidate:
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recalibrate:
         recalibrated(net, spec, images, device)
-    return Candidate(net, torch.from_numpy(images.mean).to(device))
+    return Candidate(net, torch.from_numpy(images.folder.mean).to(device))
 
 
-def recalibrated(net: ResNet, spec: Spec, images: Folder, device: torch.device) -> None:
+def recalibrated(net: ResNet, spec: Spec, images: ImageNet, device: torch.device) -> None:
     """Set batch norm's statistics to true averages over training batches, those of the run's first steps."""
     recipe = recipe_for(spec)
-    batches = ImageNet(images).on(device, recipe)
+    batches = images.on(device, recipe)
     steps = max(1, min(RECALIBRATION_IMAGES, batches.train_size) // recipe.batch)
     update_bn((batches.batch(spec.seed, step)[0] for step in range(steps)), net)

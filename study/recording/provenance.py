@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from study.machine.device import has_cuda, step_mode
+from study.machine.device import has_cuda
 from study.machine.options import MachineOptions
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Row
@@ -20,7 +20,7 @@ from study.recording.version import commit, is_modified, release
 from study.spec import Spec
 
 
-def provenance(spec: Spec, machine: MachineOptions, fingerprint: str) -> Row:
+def provenance(spec: Spec, machine: MachineOptions, step_mode: str, fingerprint: str) -> Row:
     """Where, when, with what and on which data a run is begun or resumed."""
     recipe = recipe_for(spec)
     packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
@@ -34,7 +34,7 @@ def provenance(spec: Spec, machine: MachineOptions, fingerprint: str) -> Row:
         "per_device_batch": per_device_batch(recipe, machine.world_size),
         "precision": machine.precision,
         "tf32": has_cuda() and machine.precision == "32" and torch.cuda.get_device_capability() >= (8, 0),
-        "step_path": step_mode(machine, spec.dataset),
+        "step_path": step_mode,
         "checkpoint_every": machine.checkpoint_every,
         "recipe": json.loads(json.dumps(asdict(recipe))),  # lists for tuples, as it will be read back
         "data_fingerprint": fingerprint,

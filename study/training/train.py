@@ -6,16 +6,13 @@ import logging
 import sys
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 
-from study.data.datasets import load_in_memory
-from study.data.imagenet.batches import load_imagenet
-from study.data.interface import DataSet
+from study.data.datasets import dataset_info, load_dataset
 from study.machine.device import (
     check_devices,
     check_disk,
@@ -27,7 +24,6 @@ from study.machine.device import (
 )
 from study.machine.options import MachineOptions, has_slice, is_first_rank, is_under_torchrun
 from study.probes.responses import layer_responses
-from study.recipes import recipe_for
 from study.recording.evaluation import Row, Summary, describe
 from study.recording.provenance import now, provenance
 from study.recording.record import Record
@@ -48,28 +44,17 @@ def train(spec: Spec, machine: MachineOptions) -> int:
         die_with_parent()
     record = Record(machine.runs, spec)
     check_devices(machine.devices_here)
-    mode = step_mode(machine, spec.dataset)
+    mode = step_mode(machine, dataset_info(spec.dataset).in_memory)
     configure_torch(machine.precision)
-    module = TrainingModule(spec, load(spec, machine.data), mode, machine.checkpoint_every)
+    module = TrainingModule(spec, load_dataset(spec, machine.data), mode, machine.checkpoint_every)
     if is_first_rank():
-        record.open(provenance(spec, machine, module.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
+        record.open(provenance(spec, machine, mode, module.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
     try:
         if is_first_rank():  # another may be here before the folder is
             check_disk(record.folder, module.parameter_count)
         return _fit(module, record, machine)
     finally:
         record.close()
-
-
-def load(spec: Spec, root: Path) -> DataSet:
-    """The images of a cell.
-
-    Raises:
-        InputError: they are missing, or not what the recipe is for; the message names the fix.
-    """
-    if spec.dataset == "imagenet":
-        return load_imagenet(root, recipe_for(spec))
-    return load_in_memory(spec.dataset, root)
 
 
 def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int:

@@ -21,6 +21,7 @@ from study.data.imagenet.readers import CROP
 from study.network import IMAGENET_BLOCKS, ResNet, architecture, build
 from study.spec import InputError
 
+DATASET = "imagenet"  # on which the published weights were trained
 # torchvision's normalisation of RGB on [0, 1]; its published weights expect it
 CHANNEL_MEAN, CHANNEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NAMES = (
@@ -45,7 +46,7 @@ def from_torchvision(state: Mapping[str, Tensor], normalised: bool = True) -> Re
         InputError: it is no such state dict.
     """
     depth = _depth(state)
-    net = build("imagenet", depth, "B", stride_in="3x3")
+    net = build(DATASET, depth, "B", stride_in="3x3")
     renamed = {_rename(name): tensor.clone() for name, tensor in state.items()}
     if normalised:
         renamed["stem.conv.weight"] /= torch.tensor(CHANNEL_STD)[None, :, None, None]
@@ -69,7 +70,7 @@ def _depth(state: Mapping[str, Tensor]) -> int:
     blocks = tuple(len({name.split(".")[1] for name in state if name.startswith(f"layer{i}.")}) for i in range(1, 5))
     bottleneck = "layer1.0.conv3.weight" in state
     for depth in IMAGENET_BLOCKS:
-        net = architecture("imagenet", depth)
+        net = architecture(DATASET, depth)
         if (net.blocks, net.bottleneck) == (blocks, bottleneck):
             return depth
     raise InputError(f"no ResNet of Table 1 has {blocks} blocks; give torchvision's weights of 18 to 152 layers")

@@ -19,8 +19,9 @@ from scipy import stats
 from torchvision import transforms
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
+from study.data.datasets import load_dataset
 from study.data.imagenet import folder, jpeg
-from study.data.imagenet.batches import ImageNet, load_imagenet
+from study.data.imagenet.dataset import ImageNet, load_imagenet
 from study.data.imagenet.prepare import prepare
 from study.data.imagenet.readers import CROP, EIGENVALUES, EIGENVECTORS, plan
 from study.protocols.evaluate import evaluate
@@ -37,7 +38,7 @@ CELL = ("--dataset=imagenet", "--depth=18", "--shortcut=A", "--recipe=smoke")
 
 @pytest.fixture(scope="module")
 def data(imagenet: Path) -> ImageNet:
-    return load_imagenet(imagenet, SMOKE)
+    return load_imagenet(imagenet)
 
 
 # What is drawn
@@ -291,10 +292,11 @@ def test_what_cannot_be_tested_is_said(protocol: str, says: str, tmp_path: Path)
 
 
 def test_a_subset_cannot_stand_for_the_papers(imagenet: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"declared a subset \(180 images\).* train with --recipe=smoke"):
-        load_imagenet(imagenet, RECIPES["imagenet"]["paper"])
+    with pytest.raises(InputError, match=r"declared a subset \(180 training images\).* train with --recipe=smoke"):
+        load_dataset(Spec("imagenet", 18, "A"), imagenet)
+    assert load_dataset(SPEC, imagenet).is_subset
     with pytest.raises(InputError, match=f"run: python -m study prepare imagenet --data={tmp_path}"):
-        load_imagenet(tmp_path, SMOKE)
+        load_dataset(SPEC, tmp_path)
 
 
 # Layouts

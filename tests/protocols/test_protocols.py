@@ -14,6 +14,7 @@ from torchvision import models, transforms
 
 from study.data.imagenet import folder, jpeg
 from study.data.imagenet.batches import Jpegs
+from study.data.imagenet.dataset import ImageNet
 from study.network import ResNet, build
 from study.protocols import evaluate as evaluation
 from study.protocols.errors import Candidate, Score, evaluate_protocol
@@ -177,7 +178,7 @@ def test_recalibrated_statistics_are_true_averages(imagenet: Path, monkeypatch: 
     assert isinstance(recipe, ImageNetRecipe)
     torch.manual_seed(0)
     net, cpu = build("imagenet", 18, "A"), torch.device("cpu")
-    recalibrated(net, Spec("imagenet", 18, "A", "smoke", 3), images, cpu)
+    recalibrated(net, Spec("imagenet", 18, "A", "smoke", 3), ImageNet(images), cpu)
     batches = Jpegs(images, recipe, cpu, workers=0)
     outputs = [net.stem.conv(batches.batch(3, step)[0]) for step in range(40 // recipe.batch)]
     mean = torch.stack([y.mean((0, 2, 3)) for y in outputs]).mean(0)

@@ -9,9 +9,7 @@ import atexit
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -20,11 +18,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from study.data.imagenet import jpeg
-from study.data.imagenet.folder import CLASSES, Folder, load
+from study.data.imagenet.folder import Folder
 from study.data.imagenet.readers import Batch, CentreReader, CropReader
 from study.data.interface import Reduce
-from study.recipes import ImageNetRecipe, Recipe
-from study.spec import InputError
+from study.recipes import ImageNetRecipe
 
 AHEAD = 4  # batches that each worker keeps ready
 MOST_WORKERS = 16  # for one device
@@ -82,50 +79,6 @@ def worker_count(devices: int) -> int:
     """Reading processes for each of the devices of this machine: its cores but one each, at most 16."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(MOST_WORKERS, max(1, cores // devices - 1))
-
-
-@dataclass(frozen=True)
-class ImageNet:
-    """ImageNet before it is on a device."""
-
-    folder: Folder
-    evaluation_batch: int = 100  # images
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of classes, names, sizes and the mean: quick, as no image is read for it."""
-        return self.folder.fingerprint
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The name of each of the network's 1,000 outputs; a subset leaves the last ones unused."""
-        unused = range(len(self.folder.classes), CLASSES)
-        return (*self.folder.classes, *(f"unused {i}" for i in unused))
-
-    @property
-    def test_size(self) -> int:
-        """How many images are tested on."""
-        return len(self.folder.val)
-
-    def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Jpegs:
-        """Its batches on a device, one of `devices` that this machine's cores read for."""
-        assert isinstance(recipe, ImageNetRecipe)
-        return Jpegs(self.folder, recipe, device, worker_count(devices))
-
-
-def load_imagenet(data: Path, recipe: Recipe) -> ImageNet:
-    """Read what `prepare` left.
-
-    Raises:
-        InputError: it is missing or has changed, or a recipe of full scale is given a subset.
-    """
-    folder = load(data)
-    if recipe.scale == "full" and folder.subset:
-        raise InputError(
-            f"{data / 'imagenet'} is declared a subset ({len(folder.train):,} images), "
-            "which cannot stand for the paper's; train with --recipe=smoke"
-        )
-    return ImageNet(folder)
 
 
 class Jpegs:
