@@ -4,6 +4,8 @@
 # make lint        style and types
 # make docs        the documentation, in build/docs
 
+# PYTEST="..." adds arguments, as in: make test PYTEST="--require-data -k resume"
+
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -17,10 +19,10 @@ demo: .venv/made
 	@echo "Open build/demo/report.html"
 
 test: .venv/made
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
 
 test-slow: .venv/made
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(PYTEST)
 
 lint: .venv/made
 	$(BIN)/ruff check .

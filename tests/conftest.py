@@ -8,34 +8,81 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from study.commands import cli
+from study.data.cifar10 import load_cifar10
+from study.data.images import Arrays
 from study.recording.record import Record
-from tests.support import ENVIRONMENT, ROOT, SPEC, arrange, command, run, train
+from tests.fixtures.make_images import make_cifar10, make_jpegs, read_cifar10
+from tests.support import ENVIRONMENT, ROOT, SPEC, UNPACK, arrange, command, official_cifar10, real_photographs, train
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --require-data."""
+    parser.addoption("--require-data", action="store_true", help="fail a test that would skip for want of images")
 
 
 @pytest.fixture(scope="session")
-def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that holds the official CIFAR-10: STUDY_DATA, data/, or unpacked from ../shared/data."""
-    for folder in (Path(os.environ.get("STUDY_DATA", "data")), ROOT / "data"):
-        if (folder / "cifar-10-batches-py" / "batches.meta").exists():
-            return folder.absolute()
-    unpack = ROOT.parent / "shared" / "data" / "cifar10" / "unpack.py"
-    if not unpack.exists():
-        pytest.skip("CIFAR-10 is not here: run python -m study prepare cifar10")
+def cifar10(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds the official CIFAR-10."""
+    found = official_cifar10()
+    if found is None:
+        lack(request, "CIFAR-10 is missing; run: python -m study prepare cifar10, or set STUDY_DATA")
+    if found != UNPACK:
+        return found
     folder = tmp_path_factory.mktemp("data")
-    subprocess.run([sys.executable, unpack, folder], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, UNPACK, folder], check=True, stdout=subprocess.DEVNULL)
     return folder
 
 
 @pytest.fixture(scope="session")
-def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with 200 real ImageNet images in 20 classes, prepared as a declared subset."""
+def real_images(request: pytest.FixtureRequest) -> list[Path]:
+    """200 photographs of ImageNet."""
+    found = real_photographs()
+    if not found:
+        lack(request, "ImageNet's photographs are missing; STUDY_SAMPLE names a folder of 200, as n01440764_tench.JPEG")
+    return found
+
+
+def lack(request: pytest.FixtureRequest, message: str) -> NoReturn:
+    """Skip a test for want of data; with --require-data, fail it."""
+    if request.config.getoption("--require-data"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with synthetic images: 500 in CIFAR-10's layout, and 200 JPEGs."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    make_jpegs(folder / "imagenet-sample")
+    make_cifar10(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def jpegs(request: pytest.FixtureRequest) -> list[Path]:
+    """200 JPEGs named by their classes: photographs where there are any, else synthetic ones."""
+    return real_photographs() or sorted((request.getfixturevalue("synthetic") / "imagenet-sample").glob("*.JPEG"))
+
+
+@pytest.fixture(scope="session")
+def arrays(request: pytest.FixtureRequest) -> Arrays:
+    """Colour images of 32x32 pixels in ten classes: CIFAR-10 where it is, else 500 synthetic ones."""
+    if official_cifar10():
+        return load_cifar10(request.getfixturevalue("cifar10"))
+    return read_cifar10(request.getfixturevalue("synthetic"))
+
+
+@pytest.fixture(scope="session")
+def imagenet(jpegs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with 200 images in 20 classes, in ImageNet's layout and prepared as a declared subset."""
     data = tmp_path_factory.mktemp("data")
-    arrange(data / "imagenet")
-    done = run("study", "prepare", "imagenet", "--subset", f"--data={data}")
-    assert done.returncode == 0, done.stderr
+    arrange(jpegs, data / "imagenet")
+    assert cli.run(["prepare", "imagenet", "--subset", f"--data={data}"]) == 0
     return data
 
 

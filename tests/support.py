@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
 from study.recording.record import Record
@@ -25,14 +24,36 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
 torch.set_num_threads(1)
 
 
-SAMPLE = ROOT.parent / "shared" / "data" / "imagenet-sample"  # 200 real JPEGs, a class in each name
+BESIDE = ROOT.parent / "shared" / "data"  # where real images are looked for unless a variable names a folder
+UNPACK = BESIDE / "cifar10" / "unpack.py"  # writes the official CIFAR-10 into a folder
 
 
-def arrange(root: Path, classes: int = 20, val: int = 1) -> None:
-    """Link the sample's images as ImageNet's layout, in equal classes, the first `val` images of each to test on."""
-    files = sorted(SAMPLE.glob("*.JPEG"))
-    if not files:
-        pytest.skip(f"no ImageNet images are here: {SAMPLE}")
+def official_cifar10() -> Path | None:
+    """The folder or the script that holds the official CIFAR-10; STUDY_DATA, where it is set, is the only place."""
+    data = Path(os.environ.get("STUDY_DATA", ROOT / "data")).absolute()
+    if (data / "cifar-10-batches-py" / "batches.meta").exists():
+        return data
+    return UNPACK if UNPACK.exists() and "STUDY_DATA" not in os.environ else None
+
+
+def real_photographs() -> list[Path]:
+    """200 of ImageNet's own files, each named by its class: in STUDY_SAMPLE, else beside the repository."""
+    return sorted(Path(os.environ.get("STUDY_SAMPLE", BESIDE / "imagenet-sample")).glob("*.JPEG"))
+
+
+def every(files: list[Path], count: int) -> list[Path]:
+    """So many of the files that hold a whole image, evenly spaced."""
+    whole = [file for file in files if not is_cut_off(file)]
+    return whole[:: max(1, len(whole) // count)]
+
+
+def is_cut_off(file: Path) -> bool:
+    """Whether a JPEG lacks its end marker."""
+    return not file.read_bytes().endswith(b"\xff\xd9")
+
+
+def arrange(files: list[Path], root: Path, classes: int = 20, val: int = 1) -> None:
+    """Link images as ImageNet's layout, in equal classes, the first `val` images of each to test on."""
     each = len(files) // classes
     for i in range(classes):
         wnid = files[i * each].name.split("_")[0]

@@ -18,6 +18,12 @@ def test_the_official_images_are_read_whole(cifar10: Path) -> None:
     assert arrays.fingerprint == "8b498b590fb068e9bba100bf76d66281b4873decd42f6e434612511c84623606"
 
 
+def test_the_layout_alone_is_not_the_official_data_set(synthetic: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="data_batch_1 is corrupt"):
+        prepare_cifar10(tmp_path, source=synthetic)
+    assert (tmp_path / "cifar-10-batches-py" / "batches.meta").exists(), "it was found and copied"
+
+
 def test_missing_data_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=f"data_batch_1 is missing; run: python -m study prepare cifar10 --data={tmp_path}"

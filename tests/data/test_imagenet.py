@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from study.protocols.evaluate import evaluate
 from study.recipes import RECIPES, ImageNetRecipe
 from study.recording.record import Record
 from study.spec import InputError, Spec
-from tests.support import ROOT, SAMPLE, Start, arrange, run, values, wait_for
+from tests.support import ROOT, Start, arrange, every, is_cut_off, run, values, wait_for
 
 PAPER, SMOKE = ImageNetRecipe(), RECIPES["imagenet"]["smoke"]
 CPU = torch.device("cpu")
@@ -71,17 +71,17 @@ def test_every_offset_of_a_crop_occurs_equally() -> None:
 # What is read
 
 
-def test_the_test_crop_is_torchvisions_to_the_bit() -> None:
+def test_the_test_crop_is_torchvisions_to_the_bit(jpegs: list[Path]) -> None:
     theirs = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])
-    for path in sample(40):
+    for path in every(jpegs, 40):
         with Image.open(path) as image:
             np.testing.assert_array_equal(jpeg.centre(jpeg.decode(path), 256, CROP), theirs(image.convert("RGB")))
 
 
-def test_a_training_crop_is_the_whole_image_resized_and_cut() -> None:
+def test_a_training_crop_is_the_whole_image_resized_and_cut(jpegs: list[Path]) -> None:
     """But for half a pixel of the file, and where the decoder skips detail."""
     rng = np.random.default_rng(0)
-    for path in sample(40):
+    for path in every(jpegs, 40):
         (top, left), shorter = rng.random(2), int(rng.integers(256, 481))
         decoded = jpeg.decode(path)
         got = jpeg.crop(decoded, shorter, top, left, CROP).astype(float)
@@ -95,8 +95,8 @@ def test_a_training_crop_is_the_whole_image_resized_and_cut() -> None:
         assert near < 0.35 * elsewhere + 1.0, path.name
 
 
-def test_skipped_detail_stays_close_to_the_image() -> None:
-    large = [path for path in sample(200) if min(Image.open(path).size) >= 512]
+def test_skipped_detail_stays_close_to_the_image(jpegs: list[Path]) -> None:
+    large = [path for path in every(jpegs, 200) if min(Image.open(path).size) >= 512]
     assert len(large) >= 5
     for path in large:
         drafted, full = (jpeg.decode(path, detail) for detail in (256, None))
@@ -108,8 +108,8 @@ def test_skipped_detail_stays_close_to_the_image() -> None:
         assert abs((got - want).mean()) < 0.2
 
 
-def test_what_a_file_may_hold_never_stops_a_run_and_is_counted(tmp_path: Path) -> None:
-    path = sample(1)[0]
+def test_what_a_file_may_hold_never_stops_a_run_and_is_counted(jpegs: list[Path], tmp_path: Path) -> None:
+    path = jpegs[0]
     whole = Image.open(path).convert("RGB")
     for name, mode in (("grey", "L"), ("cmyk", "CMYK")):
         whole.convert(mode).save(tmp_path / name, "JPEG", quality=95)
@@ -167,9 +167,9 @@ def test_test_images_come_in_order_whether_expected_or_not(data: ImageNet) -> No
     assert torch.cat([labels for _, labels in alone]).tolist() == list(range(20))
 
 
-def test_classes_are_in_the_order_of_published_weights() -> None:
+def test_classes_are_in_the_order_of_published_weights(real_images: list[Path]) -> None:
     """The sample's class numbers, sorted, name torchvision's categories in rising order."""
-    names = [path.stem.split("_", 1)[1].replace("_", " ").lower() for path in sample(200)]
+    names = [path.stem.split("_", 1)[1].replace("_", " ").lower() for path in real_images]
     places = [i for name in names if (i := index_of(name)) is not None]
     assert len(places) > 150 and places == sorted(places)
 
@@ -177,13 +177,6 @@ def test_classes_are_in_the_order_of_published_weights() -> None:
 def index_of(name: str) -> int | None:
     known = [category.lower() for category in _IMAGENET_CATEGORIES]
     return known.index(name) if known.count(name) == 1 else None
-
-
-def sample(count: int) -> list[Path]:
-    files = sorted(SAMPLE.glob("*.JPEG"))
-    if not files:
-        pytest.skip(f"no ImageNet images are here: {SAMPLE}")
-    return files[:: len(files) // count]
 
 
 # Whole runs
@@ -303,9 +296,9 @@ def test_a_subset_cannot_stand_for_the_papers(imagenet: Path, tmp_path: Path) ->
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Iterator[Path]:
-    arrange(tmp_path / "imagenet", classes=5)
-    yield tmp_path
+def layout(jpegs: list[Path], tmp_path: Path) -> Path:
+    arrange(jpegs, tmp_path / "imagenet", classes=5)
+    return tmp_path
 
 
 def doctor(data: Path) -> tuple[int, str]:
@@ -355,12 +348,12 @@ def test_one_image_too_few_is_said() -> None:
     assert "begins with n00000001" in next(folder.content_problems(Path("d"), other, subset=False, data=Path("d")))
 
 
-def test_folders_that_cannot_be_read_are_said() -> None:
+def test_folders_that_cannot_be_read_are_said(jpegs: list[Path]) -> None:
     """As a user who is not root, in a process of its own; root may read everything."""
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
         data = Path(name)
         data.chmod(0o755)
-        arrange(data / "imagenet", classes=5)
+        arrange(jpegs, data / "imagenet", classes=5)
         first = min((data / "imagenet" / "train").iterdir())
         first.chmod(0)
         said = as_another_user(lambda: told(data))
@@ -405,18 +398,26 @@ def test_a_flat_validation_folder_is_sorted_by_its_label_file(one_a_line: bool, 
         (root / "imagenet_2012_validation_synset_labels.txt").write_text("\n".join(owner[k] for k in sorted(owner)))
     else:
         (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *lines]))
-    assert "195 images to train on (3 converted, 0 broken), 5 to test" in prepare(layout, None, subset=True)
+    assert prepared_as(root) in prepare(layout, None, subset=True)
     assert {image.stem: image.parent.name for image in (root / "val").rglob("*.JPEG")} == owner
+
+
+def prepared_as(root: Path) -> str:
+    """What `prepare` says of 200 images, five of them to test on: PIL and the end marker tell which are not right."""
+    files = list((root / "train").rglob("*.JPEG"))
+    cut_off = sum(is_cut_off(file) for file in files)
+    converted = sum(Image.open(file).mode != "RGB" for file in files if not is_cut_off(file))
+    return f"195 images to train on ({converted} converted, {cut_off} broken), 5 to test"
 
 
 def test_prepare_links_a_source_and_notes_its_mean(layout: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    assert "195 images to train on (3 converted, 0 broken), 5 to test" in prepare(other, layout / "imagenet", True)
+    assert prepared_as(layout / "imagenet") in prepare(other, layout / "imagenet", True)
     images = folder.load(other)
     assert (other / "imagenet" / "train").is_symlink() and len(images.train) == 195
     crops = [jpeg.centre(jpeg.decode(images.train.path(i)), 256, CROP) for i in range(195)]
     assert np.abs(images.mean - np.mean(crops, axis=0)).max() < 3, "but for the detail that decoding skips"
-    (layout / "imagenet" / "train" / images.classes[0] / "new.JPEG").symlink_to(sample(1)[0])
+    (layout / "imagenet" / "train" / images.classes[0] / "new.JPEG").symlink_to(images.train.path(0))
     with pytest.raises(InputError, match="train has changed since it was prepared; run: python -m study prepare"):
         folder.load(other)
     with pytest.raises(InputError, match="holds no folders train and val"):

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from study.data.cifar10 import load_cifar10
 from study.data.digits import load_digits
 from study.data.images import Arrays, Images, plan, subset
 from study.recipes import RECIPES
@@ -17,16 +15,11 @@ PAPER = RECIPES["cifar10"]["paper"]
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="session")
-def arrays(cifar10: Path) -> Arrays:
-    return load_cifar10(cifar10)
-
-
 def test_a_batch_is_what_a_plain_loop_makes_of_its_plan(arrays: Arrays) -> None:
     """Per image: subtract the per-pixel mean, pad with zeros, crop, flip (Sec. 4.2)."""
     images, labels = Images(arrays, PAPER, CPU).batch(seed=3, step=1_000)
     mean = arrays.train_images.astype(np.float64).mean(axis=0)
-    chosen = plan(PAPER, 50_000, seed=3, step=1_000)
+    chosen = plan(PAPER, len(arrays.train_labels), seed=3, step=1_000)
     for i, (image, top, left, flip) in enumerate(zip(*chosen, strict=True)):
         padded = np.pad((arrays.train_images[image] - mean) / 255, ((4, 4), (4, 4), (0, 0)))
         crop = padded[top : top + 32, left : left + 32]
@@ -36,7 +29,7 @@ def test_a_batch_is_what_a_plain_loop_makes_of_its_plan(arrays: Arrays) -> None:
 
 
 def test_test_images_are_the_one_original_view(arrays: Arrays) -> None:
-    images, labels = Images(arrays, PAPER, CPU).test_batch(9_990, 10_000)
+    images, labels = Images(arrays, PAPER, CPU).test_batch(arrays.test_size - 10, arrays.test_size)
     mean = arrays.train_images.astype(np.float64).mean(axis=0)
     expected = ((arrays.test_images[-10:] - mean) / 255).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(images.numpy(), expected, atol=1e-6)
@@ -91,7 +84,8 @@ def test_digits_are_not_augmented() -> None:
 
 
 def test_a_subset_is_class_balanced_and_fixed(arrays: Arrays) -> None:
-    keep = subset(arrays.train_labels, 10_000)
-    assert Counter(arrays.train_labels[keep].tolist()) == dict.fromkeys(range(10), 1_000)
-    assert len(set(keep.tolist())) == 10_000
-    assert Images(arrays, replace(PAPER, train_images=45_000), CPU).train_size == 45_000
+    fifth, most = len(arrays.train_labels) // 5, len(arrays.train_labels) * 9 // 10
+    keep = subset(arrays.train_labels, fifth)
+    assert Counter(arrays.train_labels[keep].tolist()) == dict.fromkeys(range(10), fifth // 10)
+    assert len(set(keep.tolist())) == fifth
+    assert Images(arrays, replace(PAPER, train_images=most), CPU).train_size == most

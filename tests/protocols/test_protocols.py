@@ -24,7 +24,6 @@ from study.protocols.views import SIZES, Protocol, views
 from study.recipes import RECIPES, ImageNetRecipe
 from study.spec import InputError, Spec
 from study.weights.torchvision import from_torchvision, read_torchvision
-from tests.support import SAMPLE
 
 
 def shaken(net: nn.Module) -> nn.Module:
@@ -48,11 +47,8 @@ def candidate() -> Candidate:
 
 
 @pytest.fixture(scope="module")
-def picture() -> Path:
-    path = SAMPLE / "n01440764_tench.JPEG"
-    if not path.exists():
-        pytest.skip(f"no ImageNet images are here: {SAMPLE}")
-    return path
+def picture(jpegs: list[Path]) -> Path:
+    return jpegs[0]
 
 
 def prepared(image: Image.Image, mean: Tensor) -> Tensor:

@@ -15,9 +15,8 @@ import torch
 from torch.nn import functional as F
 
 from study import network
-from study.data.cifar10 import load_cifar10
 from study.data.digits import load_digits
-from study.data.images import Images
+from study.data.images import Arrays, Images
 from study.machine.options import MachineOptions
 from study.probes.responses import layer_responses
 from study.recipes import recipe_for
@@ -142,9 +141,9 @@ def fit(module: TrainingModule, runs: Path) -> Record:
     return record
 
 
-def test_a_warm_up_ends_on_the_running_error_and_is_resumed(cifar10: Path, tmp_path: Path) -> None:
+def test_a_warm_up_ends_on_the_running_error_and_is_resumed(arrays: Arrays, tmp_path: Path) -> None:
     """110 layers' rule on a net of 8, small enough to run here."""
-    module = TrainingModule(Spec("cifar10", 8, "A", "smoke"), load_cifar10(cifar10))
+    module = TrainingModule(Spec("cifar10", 8, "A", "smoke"), arrays)
     module.schedule = Schedule(replace(module.recipe, warmup_error=80.0, evaluations=1))
     record = fit(module, tmp_path)
     until = module.schedule.warm_until
@@ -155,8 +154,7 @@ def test_a_warm_up_ends_on_the_running_error_and_is_resumed(cifar10: Path, tmp_p
 
 
 @pytest.mark.slow
-def test_1202_layers_take_three_steps_on_the_official_images(cifar10: Path, tmp_path: Path) -> None:
-    arrays = load_cifar10(cifar10)
+def test_1202_layers_take_three_steps(arrays: Arrays, tmp_path: Path) -> None:
     few = replace(arrays, test_images=arrays.test_images[:100], test_labels=arrays.test_labels[:100])
     module = TrainingModule(Spec("cifar10", 1202, "A"), few)
     before = weights_sha256(module.net)
