@@ -51,7 +51,9 @@ def _bench_training(options: argparse.Namespace) -> int:
     spec = Spec(options.dataset, options.depth, options.shortcut)
     machine = read_options(options)
     from study.bench import run
+    from study.training.train import quiet
 
+    quiet()
     if options.jobs:
         repeated = [f"{flag(name)}={getattr(options, name)}" for name in REPEATED]
         return run.bench_jobs([*repeated, *machine.flags(MACHINE)], _counts(options.jobs))

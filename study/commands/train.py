@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if summary := Record(machine.runs, spec).summary():  # before torch is imported, which takes seconds
         print(f"{spec.name} is done already: {describe(Evaluation.from_row(summary))}")
         return 0
-    from study.training.train import train
+    from study.training.train import quiet, train
 
+    quiet()
     return train(spec, machine)

@@ -1,4 +1,4 @@
-"""Provenance: where, when, with what and on which data a run was made."""
+"""Provenance: where, when, with which software and on which data a run was trained."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from study.spec import Spec
 
 
 def provenance(spec: Spec, machine: MachineOptions, step_mode: str, fingerprint: str) -> Row:
-    """Where, when, with what and on which data a run is begun or resumed."""
+    """Collect the provenance of a run that starts or resumes now, as ``provenance.json`` keeps it.
+
+    Args:
+        spec: The cell.
+        machine: Where and how it is trained.
+        step_mode: How steps are taken, ``plain`` or ``graph``.
+        fingerprint: The digest of its data set.
+    """
     recipe = recipe_for(spec)
     packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
     return {
@@ -45,7 +52,7 @@ def provenance(spec: Spec, machine: MachineOptions, step_mode: str, fingerprint:
 
 
 def now() -> str:
-    """The time, as records have it."""
+    """The current time in UTC, in the format of the records: ``2026-11-25T14:00:00+00:00``."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

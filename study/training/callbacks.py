@@ -1,6 +1,8 @@
-"""What happens around the training loop: the clock, the record, the checkpoint, a signal, the progress display.
+"""Lightning callbacks of a run: clock, record, checkpoint, signals, progress bar.
 
-Their order matters and is fixed in `callbacks`: a row is recorded before the checkpoint that makes it final.
+`callbacks` fixes their order, which matters: the clock completes an evaluation before it is recorded, and an evaluation
+is recorded before the checkpoint that follows it. A run that is killed in between repeats that evaluation when it is
+resumed, and the record ignores the repetition.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from time import perf_counter
 from types import FrameType
@@ -18,7 +20,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from study.recording.evaluation import Evaluation
 from study.recording.record import Record
@@ -26,67 +28,89 @@ from study.training.module import TrainingModule
 
 
 class Interrupted(Exception):
-    """Training was stopped by a signal, after a checkpoint."""
+    """Training was stopped by a signal, and a checkpoint has been written.
+
+    Attributes:
+        status: The exit status of the process, 128 + signal.
+    """
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name} after a checkpoint")
+        super().__init__(f"stopped by {signal.Signals(signum).name}, checkpoint written")
         self.status = 128 + signum
 
 
 class Clock(Callback):
-    """Seconds spent training and evaluating, over all segments of a run; the device is waited for twice a stretch."""
+    """Measures the seconds spent on training and on evaluation, over all sessions of a run.
 
-    def __init__(self) -> None:
+    It waits for the device twice per evaluation interval and never during a step.
+
+    Attributes:
+        seconds: Seconds so far by activity, ``train`` and ``evaluation``.
+
+    Args:
+        now: Returns the current time in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = perf_counter) -> None:
         self.seconds = {"train": 0.0, "evaluation": 0.0}
-        self._running, self._since, self._step = "", 0.0, 0
+        self._now = now
+        self._activity = ""  # what is being timed, "" for neither
+        self._since = 0.0  # when it began
+        self._step = 0  # the step at which training began
+        self._speed = 0.0  # images per second of the last interval
 
-    def _switch(self, module: TrainingModule, to: str) -> float:
-        """Stop what runs, start `to`, and return the seconds of what ran."""
+    @property
+    def hours(self) -> float:
+        """Hours of training and evaluation so far."""
+        return sum(self.seconds.values()) / 3600
+
+    def _switch(self, module: TrainingModule, activity: str) -> float:
+        """Begin to time another activity, and return the seconds of the one before."""
         if module.device.type == "cuda":
             torch.cuda.synchronize(module.device)
-        now = perf_counter()
+        now = self._now()
         elapsed = now - self._since
-        if self._running:
-            self.seconds[self._running] += elapsed
-        self._running, self._since = to, now
+        if self._activity:
+            self.seconds[self._activity] += elapsed
+        self._activity, self._since = activity, now
         return elapsed
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A stretch of training begins."""
-        self._switch(_training_module(pl_module), "train")
-        self._step = _training_module(pl_module).step
+        """Begin to time training."""
+        module = _training_module(pl_module)
+        self._switch(module, "train")
+        self._step = module.step
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """It ends; its speed is known."""
+        """Begin to time evaluation, and note the speed of training."""
         module = _training_module(pl_module)
         images = (module.step - self._step) * module.recipe.batch
         self._speed = images / self._switch(module, "evaluation")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The evaluation ends."""
+        """Stop timing, and add speed and hours to the evaluation."""
         module = _training_module(pl_module)
         self._switch(module, "")
-        hours = sum(self.seconds.values()) / 3600
-        module.evaluation = replace(_evaluation(module), images_per_second=self._speed, hours=hours)
+        module.evaluation = replace(_evaluation(module), images_per_second=self._speed, hours=self.hours)
 
     def state_dict(self) -> dict[str, float]:
         """The seconds up to now, for the checkpoint."""
-        running = {self._running: perf_counter() - self._since} if self._running else {}
+        running = {self._activity: self._now() - self._since} if self._activity else {}
         return {name: seconds + running.get(name, 0.0) for name, seconds in self.seconds.items()}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        """Go on from the checkpoint's seconds."""
+        """Continue from the seconds of a checkpoint."""
         self.seconds = dict(state_dict)
 
 
 class Recorder(Callback):
-    """Writes each evaluation to the record and, with the same keys, to the logger; on rank 0."""
+    """Writes each evaluation to the record and to the loggers, on rank 0."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add one row, unless a resumed run only repeats it."""
+        """Add one row, unless a resumed run repeats an evaluation that is on record."""
         row = _evaluation(pl_module).row()
         if trainer.is_global_zero and self.record.append(row):
             for logger in trainer.loggers:
@@ -94,13 +118,13 @@ class Recorder(Callback):
 
 
 class Checkpoint(Callback):
-    """Writes last.ckpt after each evaluation, under a temporary name that is then renamed."""
+    """Writes ``last.ckpt`` after each evaluation, under a temporary name that is renamed when the file is complete."""
 
     def __init__(self, record: Record) -> None:
         self.path = record.checkpoint
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save after an evaluation."""
+        """Save after each evaluation."""
         self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
@@ -113,86 +137,107 @@ class Checkpoint(Callback):
 
 
 class SignalStop(Callback):
-    """On SIGTERM, SIGUSR1 or Ctrl-C to any rank: end the step, checkpoint, raise `Interrupted` on every rank."""
+    """Stops training on SIGTERM, SIGUSR1 or Ctrl-C to any rank, after the current step and a checkpoint.
+
+    `Interrupted` is then raised on every rank. A second Ctrl-C ends the process immediately.
+
+    Attributes:
+        signum: The signal that this rank has received, 0 for none.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.signum = 0
+        self._module: TrainingModule | None = None
 
-    def _note(self, signum: int, _: FrameType | None) -> None:
-        self.signum, self.module.stop_requested = signum, True
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends it at once
+    def _request_stop(self, signum: int, _: FrameType | None) -> None:
+        self.signum = signum
+        if self._module is not None:
+            self._module.stop_requested = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the place of Lightning's handler, which talks to other ranks inside the handler and can hang."""
-        self.module = _training_module(pl_module)
+        """Replace Lightning's signal handler, which talks to other ranks inside the handler and can hang."""
+        self._module = _training_module(pl_module)
         for signum in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-            signal.signal(signum, self._note)
+            signal.signal(signum, self._request_stop)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Stop after this step, unless its evaluation is still to come."""
-        if not _training_module(pl_module).at_evaluation and self._agreed(trainer):
+        """Stop after this step, unless its evaluation is still to come.
+
+        Raises:
+            Interrupted: A rank has received a signal.
+        """
+        if not _training_module(pl_module).at_evaluation and self._is_agreed(trainer):
             self.checkpoint.save(trainer)
             raise Interrupted(self.signum or signal.SIGTERM)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop after the evaluation, whose checkpoint is written."""
-        if self._agreed(trainer) and not trainer.should_stop:
+        """Stop after this evaluation, whose checkpoint is written, unless it was the last.
+
+        Raises:
+            Interrupted: A rank has received a signal.
+        """
+        if self._is_agreed(trainer) and not trainer.should_stop:
             raise Interrupted(self.signum or signal.SIGTERM)
 
-    def _agreed(self, trainer: pl.Trainer) -> bool:
-        """Whether any rank was signalled: all ranks ask together and so stop together."""
+    def _is_agreed(self, trainer: pl.Trainer) -> bool:
+        """Whether any rank has received a signal: all ranks ask at the same step, so all stop at the same step."""
         return trainer.strategy.reduce_boolean_decision(self.signum > 0, all=False)
 
 
-class _Bar(Progress):
-    """Asks the module for its step whenever it is drawn: many steps may pass between two of Lightning's hooks."""
-
-    def __init__(self, module: TrainingModule, *columns: ProgressColumn, console: Console, disable: bool) -> None:
-        self.module = module
-        super().__init__(*columns, console=console, disable=disable)
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        """The bar as it is now."""
-        for task in self.task_ids:
-            self.update(task, completed=self.module.step)
-        return super().get_renderables()
-
-
 class ProgressBar(Callback):
-    """One line with step, errors, speed and time left; silent where standard error is no terminal."""
+    """One line with step, errors, speed and time left; silent unless standard error is a terminal."""
 
     def __init__(self) -> None:
-        self._last = "[dim]training"
+        self._bar: _Bar | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the bar on rank 0."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        quiet = not (trainer.is_global_zero and sys.stderr.isatty())
-        module = _training_module(pl_module)
-        self.progress = _Bar(module, *columns, console=Console(stderr=True), disable=quiet)
-        self.task = self.progress.add_task(module.spec.title, total=module.recipe.steps, completed=module.step)
-        self.progress.start()
+        is_visible = trainer.is_global_zero and sys.stderr.isatty()
+        self._bar = _Bar(_training_module(pl_module), is_visible)
+        self._bar.start()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the errors."""
-        last = _evaluation(pl_module)
-        errors = f"train {last.train.percent:.2f}%  test {last.test.percent:.2f}%"
-        text = f"{_training_module(pl_module).spec.title}  {errors}  {last.images_per_second:,.0f} images/s"
-        self.progress.update(self.task, description=text)
+        if self._bar is not None:
+            self._bar.show(_evaluation(pl_module))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the bar as it is."""
-        self.progress.stop()
+        """Stop drawing; the bar stays on the screen."""
+        if self._bar is not None:
+            self._bar.stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Leave the bar as it is."""
-        if hasattr(self, "progress"):
-            self.progress.stop()
+        """Stop drawing; the bar stays on the screen."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class _Bar(Progress):
+    """A bar that reads the module's step each time it is drawn: Lightning's hooks may be many steps apart."""
+
+    def __init__(self, module: TrainingModule, is_visible: bool) -> None:
+        self._module = module
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        super().__init__(*columns, console=Console(stderr=True), disable=not is_visible)
+        self._task = self.add_task(module.spec.title, total=module.recipe.steps, completed=module.step)
+
+    def show(self, evaluation: Evaluation) -> None:
+        """Write an evaluation beside the bar."""
+        errors = f"train {evaluation.train.percent:.2f}%  test {evaluation.test.percent:.2f}%"
+        text = f"{self._module.spec.title}  {errors}  {evaluation.images_per_second:,.0f} images/s"
+        self.update(self._task, description=text)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar at the current step."""
+        for task in self.task_ids:
+            self.update(task, completed=self._module.step)
+        return super().get_renderables()
 
 
 def callbacks(record: Record) -> list[Callback]:
-    """All of them, in the order in which they act after an evaluation."""
+    """All callbacks of a run, in the order in which they act after an evaluation."""
     checkpoint = Checkpoint(record)
     return [Clock(), Recorder(record), checkpoint, SignalStop(checkpoint), ProgressBar()]
 

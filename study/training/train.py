@@ -1,4 +1,4 @@
-"""Train one cell: check everything cheap first, resume or start, record, and say how it ended."""
+"""One run from start to end: check what is cheap to check, train or resume, and record how it ended."""
 
 from __future__ import annotations
 
@@ -34,11 +34,24 @@ from study.training.module import TrainingModule
 from study.weights.digest import weights_sha256
 
 
+def quiet() -> None:
+    """Silence Lightning's advertisements and its advice on loaders without workers: there is nothing to load.
+
+    For the whole process; the verbs call it.
+    """
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+
+
 def train(spec: Spec, machine: MachineOptions) -> int:
-    """Train a cell, or go on with it; returns the exit status.
+    """Train a cell, or resume its training.
+
+    Returns:
+        The exit status: 0 when finished, 128 + signal when interrupted after a checkpoint.
 
     Raises:
-        InputError: something that the user can fix, before anything is trained.
+        InputError: Something that the user can fix; nothing has been trained then.
     """
     if has_slice() or not is_first_rank():
         die_with_parent()
@@ -50,7 +63,7 @@ def train(spec: Spec, machine: MachineOptions) -> int:
     if is_first_rank():
         record.open(provenance(spec, machine, mode, module.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
     try:
-        if is_first_rank():  # another may be here before the folder is
+        if is_first_rank():  # other ranks may get here before the folder exists
             check_disk(record.folder, module.parameter_count)
         return _fit(module, record, machine)
     finally:
@@ -58,14 +71,15 @@ def train(spec: Spec, machine: MachineOptions) -> int:
 
 
 def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int:
-    """Run the trainer to the end of the recipe or to a signal."""
+    """Run the trainer to the end of the recipe, or until a signal."""
     mirror = tracking.mirror(record, machine.wandb) if is_first_rank() else None
     trainer = build_trainer(record, machine, mirror)
     try:
         trainer.fit(module, ckpt_path=record.checkpoint if record.checkpoint.exists() else None, weights_only=True)
     except Interrupted as stop:
         if trainer.is_global_zero:
-            print(f"{module.spec.name}: {stop}; the same command goes on from step {module.step}", file=sys.stderr)
+            again = f"run the same command again to resume at step {module.step}"
+            print(f"{module.spec.name}: {stop}; {again}", file=sys.stderr)
         if mirror:
             mirror.preempt(stop.status)
         return stop.status
@@ -79,10 +93,16 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
 
 
 def build_trainer(record: Record, machine: MachineOptions, logger: Logger | None) -> pl.Trainer:
-    """A Trainer that adds nothing of its own: no sampler, no bar, no checkpoint, no limit but the cell's."""
+    """Build a Trainer that leaves sampler, progress bar, checkpoints and length to us.
+
+    Args:
+        record: Where the callbacks write.
+        machine: Devices, ranks and precision.
+        logger: W&B, None without it.
+    """
     cuda = has_cuda()
     ddp = DDPStrategy(process_group_backend="nccl" if cuda else "gloo", broadcast_buffers=False)
-    # Lightning would take a stray SLURM variable for a job of many tasks, and wait for the others.
+    # Without it Lightning takes a stray SLURM variable for a job of many tasks, and waits for the others.
     cluster = None if is_under_torchrun() else LightningEnvironment()
     return pl.Trainer(
         accelerator="cuda" if cuda else "cpu",
@@ -110,9 +130,8 @@ def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer) -> Su
     clock = next(callback for callback in trainer.callbacks if isinstance(callback, Clock))  # type: ignore[attr-defined]
     last = record.last_evaluation()
     assert last is not None
-    speed, hours = last.samples / clock.seconds["train"], sum(clock.seconds.values()) / 3600
     return Summary(
-        last=replace(last, images_per_second=speed, hours=hours),
+        last=replace(last, images_per_second=last.samples / clock.seconds["train"], hours=clock.hours),
         warm_until=module.schedule.warm_until,
         train_hours=clock.seconds["train"] / 3600,
         peak_memory_mb=peak_memory_mb(),
@@ -136,9 +155,3 @@ def measurements(module: TrainingModule) -> dict[str, Row]:
         "responses": measured | {"layers": list(stds), "std": list(stds.values())},
         "confusion": {"classes": list(module.dataset.classes), "counts": module.confusion.counts.tolist()},
     }
-
-
-# Lightning's remarks on loaders without workers (there is nothing to load) and its advertisements.
-warnings.filterwarnings("ignore", ".*does not have many workers.*")
-warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

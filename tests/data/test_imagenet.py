@@ -207,7 +207,7 @@ def test_a_killed_run_goes_on_in_mid_epoch_to_the_same_end(
     wait_for(lambda: readers(process.pid) > 0 or process.poll() is not None)
     os.killpg(process.pid, signal.SIGTERM)  # as a cluster does: to the reading processes too
     output = process.communicate(timeout=120)[0]
-    assert process.returncode == 143 and "the same command goes on from step 1" in output, output
+    assert process.returncode == 143 and "run the same command again to resume at step 1" in output, output
     done = train(tmp_path, imagenet)
     assert done.returncode == 0, done.stderr
     ends = [end for end in (record.summary(), finished.summary()) if end]

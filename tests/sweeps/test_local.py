@@ -64,7 +64,7 @@ def test_a_stopped_sweep_stops_its_cells_after_a_checkpoint(
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert record.state() == "interrupted"
-    assert "the same command goes on from step" in (record.folder / "output.log").read_text()
+    assert "run the same command again to resume at step" in (record.folder / "output.log").read_text()
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [record.spec.name], "no other cell was begun"
 
 
