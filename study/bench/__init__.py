@@ -1,1 +1,1 @@
-"""How fast training is here, beside what else one could run."""
+"""How fast training is on this machine, compared with other ways to train the same cell."""

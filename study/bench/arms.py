@@ -1,4 +1,4 @@
-"""The ways to train that are compared: each takes the same kind of steps and says how long they took."""
+"""The arms of the bench: ways to train the same cell, each of which reports how long its steps took."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ from study.training.train import build_trainer
 
 @dataclass(frozen=True)
 class Contender:
-    """What all ways train: a cell, its images, and the machine's options.
+    """What every arm trains: a cell, its images, and the machine options.
 
     Attributes:
-        make: Makes the network; the bench of the loop itself takes one that does nothing.
-        seconds: The clock.
+        spec: The cell.
+        arrays: Its images, in memory.
+        machine: The machine options.
+        make: Builds the network; by default that of the cell. `measures.overhead` trains one that computes nothing.
+        seconds: The clock, in seconds.
     """
 
     spec: Spec
@@ -48,12 +51,12 @@ class Contender:
 
     @property
     def device(self) -> torch.device:
-        """Where it is trained."""
+        """The device on which it is trained."""
         return torch.device("cuda" if has_cuda() else "cpu")
 
     @property
     def recipe(self) -> Recipe:
-        """The cell's recipe."""
+        """The recipe of the cell."""
         return recipe_for(self.spec)
 
     def net(self) -> nn.Module:
@@ -62,37 +65,40 @@ class Contender:
         return make().to(self.device)
 
     def clock(self) -> float:
-        """Seconds, when all that was asked of the device is done."""
+        """The clock's seconds, after the device has finished all its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         return self.seconds()
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The context of a forward pass."""
+        """The context of a forward pass, in the precision of the machine options."""
         half = self.machine.precision == "bf16"
         return torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext()
 
     def sgd(self, net: nn.Module) -> torch.optim.SGD:
-        """The paper's optimiser."""
-        recipe, fused = self.recipe, self.device.type == "cuda"
-        return torch.optim.SGD(net.parameters(), recipe.lr, recipe.momentum, weight_decay=1e-4, fused=fused)
+        """The optimiser of the recipe, for a network."""
+        recipe = self.recipe
+        is_fused = self.device.type == "cuda"
+        return torch.optim.SGD(
+            net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=is_fused
+        )
 
 
 class Arm(Protocol):
-    """A way to train."""
+    """A way to train a contender."""
 
     def turn(self, steps: int) -> float:
-        """Seconds that so many steps take, after a few that are not counted."""
+        """Take some uncounted steps to warm up, then `steps` steps; return the seconds that those took."""
 
 
 class Ours:
-    """A cell under Lightning with all its callbacks, as `study train` runs it.
+    """Training under Lightning with all callbacks, as `study train` does it.
 
     Args:
         contender: What is trained.
-        step_mode: ``plain`` or ``graph``.
-        at_once: Steps in one pass through Lightning.
-        blocks: What is done with the network's blocks first.
+        step_mode: How steps are taken, ``plain`` or ``graph``.
+        at_once: Number of steps per `training_step` of Lightning.
+        prepare: Changes the network before training, as `compile_blocks` does.
     """
 
     def __init__(
@@ -100,17 +106,17 @@ class Ours:
         contender: Contender,
         step_mode: str,
         at_once: int = AT_ONCE,
-        blocks: Callable[[nn.Module], None] | None = None,
+        prepare: Callable[[nn.Module], None] | None = None,
     ) -> None:
         self.contender, self.at_once = contender, at_once
         self.module = TrainingModule(contender.spec, contender.arrays, step_mode, contender.machine.checkpoint_every)
         if contender.make is not None:
             self.module.net = contender.net()  # type: ignore[assignment]
-        if blocks is not None:
-            blocks(self.module.net)
+        if prepare is not None:
+            prepare(self.module.net)
 
     def turn(self, steps: int) -> float:
-        """Fit anew, from a step such that the uncounted ones and the counted ones are passes of their own."""
+        """Run one fit whose uncounted and counted steps fall into separate calls of `training_step`."""
         module, at_once = self.module, min(self.at_once, steps)
         uncounted = 1 if module.step_mode == "plain" else EAGER + 1
         begin = at_once * -(-uncounted // at_once)
@@ -126,11 +132,13 @@ class Ours:
 
 
 class _Timer(Callback):
+    """Measures the seconds from step `begin` to step `end`."""
+
     def __init__(self, contender: Contender, begin: int, end: int) -> None:
         self.contender, self.begin, self.end = contender, begin, end
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Note the time at the first counted step and at the last."""
+        """Read the clock at the first and the last counted step."""
         if pl_module.step == self.begin:
             self.since = self.contender.clock()
         if pl_module.step == self.end:
@@ -138,7 +146,7 @@ class _Timer(Callback):
 
 
 class Bare:
-    """A dozen lines of PyTorch: the same net, the same batches, nothing counted or recorded."""
+    """A loop of a dozen lines of PyTorch: the same network and batches, but no error counts and no record."""
 
     def __init__(self, contender: Contender) -> None:
         self.contender = contender
@@ -149,7 +157,7 @@ class Bare:
         self.images = Images(contender.arrays, contender.recipe, contender.device)
 
     def turn(self, steps: int) -> float:
-        """One step uncounted, then the others."""
+        """Take one uncounted step, then `steps` counted ones."""
         for step in range(steps + 1):
             if step == 1:
                 since = self.contender.clock()
@@ -163,7 +171,7 @@ class Bare:
 
 
 class Loader:
-    """The usual CIFAR-10 script: PIL images through a DataLoader with two workers, and meters read at every step."""
+    """The usual CIFAR-10 script: PIL images through a DataLoader with two workers, meters updated at every step."""
 
     def __init__(self, contender: Contender) -> None:
         self.contender = contender
@@ -192,17 +200,17 @@ class Loader:
             yield from loader
 
     def turn(self, steps: int) -> float:
-        """One step uncounted, then the others; NCHW in memory and always fp32, as such scripts have it."""
-        loss_sum, right = 0.0, 0
+        """Take one uncounted step, then `steps` counted ones, in NCHW memory format and fp32 as such scripts do."""
+        loss_sum, right = 0.0, 0  # read by nobody here: what such a script pays at each step for its meters
         for step in range(steps + 1):
             if step == 1:
                 since = self.contender.clock()
             images, labels = (part.to(self.contender.device, non_blocking=True) for part in next(self.batches))
-            scores = self.net(images)
-            loss = F.cross_entropy(scores, labels)
+            logits = self.net(images)
+            loss = F.cross_entropy(logits, labels)
             self.sgd.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.sgd.step()
             loss_sum += loss.item()
-            right += int((scores.argmax(1) == labels).sum())
+            right += int((logits.argmax(1) == labels).sum())
         return self.contender.clock() - since

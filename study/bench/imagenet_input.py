@@ -1,8 +1,8 @@
-"""How fast one core makes ImageNet batches, beside torchvision's usual DataLoader on the same files.
+"""``study bench --pipeline``: ImageNet images per second of one core, compared with torchvision's loader.
 
 The baseline is the loader of torchvision's reference training: ImageFolder, RandomResizedCrop(224), flip, ToTensor,
-Normalize. Both run in this process on one thread, in turns; CPU time is counted, so that neighbours on the machine
-disturb little; the figure is the median of the turns' ratios.
+Normalize, on the same files. All loaders run in this process on one thread and take turns. Processor time is measured,
+which other processes on the machine disturb little; the result is the median of the turns' ratios.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ STAGES = ("open", "decode", "crop")
 
 
 def bench(info: DataSetInfo, data: Path) -> int:
-    """Print JSON lines: the speed of each loader, the ratios, and where our time goes.
+    """Print JSON lines: the speed of each loader, its ratio to torchvision's, and where our loader's time goes.
 
     Raises:
-        InputError: the data set does not consist of JPEG files, is not prepared, or has too few images.
+        InputError: The data set is not read from JPEG files, is not prepared, or has fewer images than one batch.
     """
     dataset = info.load(data)
     if not isinstance(dataset, ImageNet):
         raise InputError(f"{info.title} is not read from JPEG files; give --dataset=imagenet --pipeline")
     folder = dataset.folder
     if len(folder.train) < BATCH:
-        raise InputError(f"{info.title} in {data} has {len(folder.train)} training images; the bench needs {BATCH}")
+        raise InputError(
+            f"{info.title} in {data} has {len(folder.train)} training images; the bench needs at least {BATCH}"
+        )
     torch.set_num_threads(1)
     steps = max(1, len(folder.train) // BATCH)
     loaders = {"plain": _plain(folder), "bytes": _bytes(folder, steps), "finished": _finished(folder, steps)}
@@ -62,7 +64,7 @@ def bench(info: DataSetInfo, data: Path) -> int:
 
 
 def _plain(folder: Folder) -> Callable[[int], Iterator[torch.Tensor]]:
-    """torchvision's reference."""
+    """The loader of torchvision's reference training."""
     from torchvision import transforms
     from torchvision.datasets import ImageFolder
 
@@ -74,7 +76,7 @@ def _plain(folder: Folder) -> Callable[[int], Iterator[torch.Tensor]]:
 
 
 def _bytes(folder: Folder, steps: int) -> Callable[[int], Iterator[torch.Tensor]]:
-    """What our workers do: everything up to the bytes that go to the device."""
+    """Our loader as far as worker processes go: up to the bytes that are copied to the device."""
     reader = CropReader(folder.train, RECIPE, 0, 0, 1)
     return lambda turn: (
         batch.images for batch in DataLoader(reader, None, sampler=range(turn * steps, (turn + 1) * steps))
@@ -82,15 +84,15 @@ def _bytes(folder: Folder, steps: int) -> Callable[[int], Iterator[torch.Tensor]
 
 
 def _finished(folder: Folder, steps: int) -> Callable[[int], Iterator[torch.Tensor]]:
-    """The same, and what a GPU would do done on this core: mean, flip, colour."""
+    """Our whole loader, with the GPU's part (mean, flip, colour) on this core too."""
     images = Jpegs(folder, RECIPE, torch.device("cpu"), workers=0)
     return lambda turn: (images.batch(0, step)[0] for step in range(turn * steps, (turn + 1) * steps))
 
 
 def profile(folder: Folder, steps: int) -> dict[str, float]:
-    """Milliseconds of one core for each image: reading the header, decoding, cutting out and resizing.
+    """Measure the milliseconds of one core per image to read the header, to decode, and to crop and resize.
 
-    Decoding reads the header once more.
+    Decoding reads the header a second time.
     """
     spent = dict.fromkeys(STAGES, 0.0)
     for step in range(steps):

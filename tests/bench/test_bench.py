@@ -70,7 +70,10 @@ def test_an_estimate_is_made_once_for_each_network_and_leaves_no_record(tmp_path
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--dataset=digits", "--depth=8"], "there are no PIL images of digits; give --arms=ours,plain,bare"),
+        (
+            ["--dataset=digits", "--depth=8"],
+            "the arm loader needs PIL images, and digits has none; give --arms=ours,plain,bare",
+        ),
         (["--rounds=0"], "--rounds and --steps must be at least 1"),
         (["--jobs=two"], "--jobs='two' is not a list of numbers; write it as in --jobs=1,2,4"),
     ],

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study import network
-from study.bench.measures import LiveBytes
+from study.bench.memory import LiveBytes
 from study.data.digits import load_digits
 from study.data.images import Images
 from study.machine.options import MachineOptions
