@@ -19,7 +19,9 @@ from reports.page import render
 from study import network
 from study.data.digits import load_digits
 from study.data.images import Images
-from study.probes import probe as probes
+from study.probes.blocks import block_features, blocks
+from study.probes.deeper import deeper
+from study.probes.signals import signals
 from study.recipes import recipe_for
 from study.recording.record import Record
 from study.spec import Spec
@@ -48,7 +50,7 @@ def net_of(kind: str, images: Images) -> network.ResNet:
 @pytest.mark.parametrize("kind", ["none", "A", "B", "C"])
 def test_a_net_of_twice_the_blocks_computes_the_same(kind: str, images: Images) -> None:
     net, tests = net_of(kind, images), images.test_batch(0, 100)[0]
-    deep = probes.deeper(net, Spec("digits", 8, kind), images.batch(0, 9)[0])
+    deep = deeper(net, Spec("digits", 8, kind), images.batch(0, 9)[0])
     assert sum(1 for _ in deep.modules()) > 1.5 * sum(1 for _ in net.modules())
     with torch.no_grad():
         logits = net(tests)
@@ -61,7 +63,7 @@ def test_a_net_of_twice_the_blocks_computes_the_same(kind: str, images: Images) 
 @pytest.mark.parametrize("kind", ["none", "A", "B"])
 def test_an_error_without_a_block_is_that_of_the_net_with_its_branch_silenced(kind: str, images: Images) -> None:
     net, spec = net_of(kind, images), Spec("digits", 8, kind)
-    rows = {row["block"]: row["without"] for row in probes.blocks(net, spec, images)}
+    rows = {row["block"]: row["without"] for row in blocks(net, spec, images)}
     assert list(rows) == ["stem", "stage1.0", "stage2.0", "stage3.0"] and rows["stem"] is None
     if kind == "none":
         assert rows["stage2.0"] is None, "no shortcut has the block's shape"
@@ -80,7 +82,7 @@ def test_an_error_without_a_block_is_that_of_the_net_with_its_branch_silenced(ki
 def test_signals_are_those_of_the_nets_they_name(images: Images) -> None:
     net = net_of("none", images)
     before = weights_sha256(net)
-    rows = probes.signals(net, Spec("digits", 8, "none", seed=3), images)
+    rows = signals(net, Spec("digits", 8, "none", seed=3), images)
     assert weights_sha256(net) == before, "probing changes nothing"
     assert [row["moment"] for row in rows] == ["start"] * 7 + ["one step"] * 7 + ["now"] * 7
     torch.manual_seed(3)
@@ -103,16 +105,16 @@ def test_signals_are_those_of_the_nets_they_name(images: Images) -> None:
 
 def test_change_and_features_are_of_the_blocks_they_name(images: Images) -> None:
     net, batch = net_of("A", images), images.batch(0, 3)
-    features = probes._features(net, [batch])
+    features = block_features(net, [batch])
     with torch.no_grad():
         x = net.stem(batch[0])
         y = net.stage1(x)
         pooled = net.pool(net.stage3(net.stage2(y)))
-    assert features["stem"][1] is None and features["stage2.0"][1] is None
-    assert features["stage1.0"][1] == pytest.approx(
+    assert features["stem"].change is None and features["stage2.0"].change is None
+    assert features["stage1.0"].change == pytest.approx(
         float(((y - x).flatten(1).norm(dim=1) / x.flatten(1).norm(dim=1)).mean())
     )
-    torch.testing.assert_close(torch.from_numpy(features["stage3.0"][0]), pooled)
+    torch.testing.assert_close(torch.from_numpy(features["stage3.0"].means), pooled)
 
 
 def test_the_verb_writes_what_it_found(undisturbed: Record, tmp_path: Path) -> None:
@@ -151,7 +153,7 @@ def test_what_cannot_be_probed_is_said(undisturbed: Record, tmp_path: Path) -> N
     shutil.copytree(undisturbed.folder, bare, ignore=shutil.ignore_patterns("checkpoints"))
     for folder, says in (
         (bare, "has no checkpoint"),
-        (tmp_path / "imagenet-18-A-paper-s0", "is an ImageNet run"),
+        (tmp_path / "imagenet-18-A-paper-s0", "is a run on ImageNet; probes are for"),
         (tmp_path / "runs", "is not a run name"),
     ):
         done = run("study", "probe", str(folder))

@@ -1,0 +1,120 @@
+"""What each residual block contributes: how far it moves its input, and the test error without it (lesions)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from study.data.images import Images
+from study.network import BasicBlock, ResNet
+from study.probes.batches import MOST_IMAGES, evaluation_images, top1_error, unseen_batch
+from study.recording.evaluation import Row
+from study.spec import Spec
+
+Batch = tuple[Tensor, Tensor]  # images (N, C, H, W) and labels (N,)
+
+
+class Features(NamedTuple):
+    """The output of a block, averaged over positions, as (N, width), and the block's mean change of its input."""
+
+    means: NDArray[np.float32]
+    change: float | None
+
+
+def blocks(net: ResNet, spec: Spec, images: Images) -> list[Row]:
+    """Measure the stem and each block in order.
+
+    Returns:
+        One row for each. change: mean over images of |y - x| / |x| with input x and output y, None where their shapes
+        differ. without: the test error in percent with the block replaced by its shortcut, or by the identity in a
+        plain network, None where neither has the block's shape. linear: the test error in percent of a logistic
+        regression on the output's mean over positions.
+    """
+    net = deepcopy(net).eval()
+    tests = evaluation_images(images)
+    fits = [unseen_batch(spec, images, number) for number in range(-(-MOST_IMAGES // images.recipe.batch))]
+    fitted, tested = block_features(net, fits), block_features(net, [tests])
+    labels, truth = _labels(fits), _labels([tests])
+    console = Console(stderr=True)
+    rows: list[Row] = []
+    for name in track(fitted, "blocks", console=console, disable=not console.is_terminal):
+        linear = _linear_error(fitted[name].means, labels, tested[name].means, truth)
+        rows.append({"block": name, "change": tested[name].change, "linear": linear})
+    for row, error in zip(rows, [None, *_lesions(net, *tests)], strict=True):
+        row["without"] = error
+    return rows
+
+
+def _labels(batches: Sequence[Batch]) -> NDArray[np.int64]:
+    return np.concatenate([labels.numpy(force=True) for _, labels in batches])
+
+
+def _linear_error(
+    features: NDArray[np.float32], labels: NDArray[np.int64], tested: NDArray[np.float32], truth: NDArray[np.int64]
+) -> float:
+    """Fit a linear classifier to features (N, width) and return its error on others, in percent."""
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return 100 * (1 - float(classifier.fit(features, labels).score(tested, truth)))
+
+
+def block_features(net: ResNet, batches: Sequence[Batch]) -> dict[str, Features]:
+    """Run the network on the batches, and return the features of the stem and of each block by name."""
+    watched: dict[str, nn.Module] = {"stem": net.stem} | dict(_named_blocks(net))
+    means: dict[str, list[Tensor]] = {name: [] for name in watched}
+    changes: dict[str, list[Tensor]] = {name: [] for name in watched}
+
+    def keep(name: str, before: Tensor, after: Tensor) -> None:
+        means[name].append(after.mean((2, 3)))
+        if before.shape == after.shape:
+            changes[name].append((after - before).flatten(1).norm(dim=1) / before.flatten(1).norm(dim=1))
+
+    handles = [
+        module.register_forward_hook(lambda _module, inputs, output, name=name: keep(name, inputs[0], output))
+        for name, module in watched.items()
+    ]
+    with torch.no_grad():
+        for images, _ in batches:
+            net(images)
+    for handle in handles:
+        handle.remove()
+    return {name: Features(torch.cat(means[name]).numpy(force=True), _mean(changes[name])) for name in watched}
+
+
+def _mean(parts: Sequence[Tensor]) -> float | None:
+    return float(torch.cat(list(parts)).mean()) if parts else None
+
+
+def _named_blocks(net: ResNet) -> list[tuple[str, BasicBlock]]:
+    return [(name, module) for name, module in net.named_modules() if isinstance(module, BasicBlock)]
+
+
+def _lesions(net: ResNet, images: Tensor, labels: Tensor) -> Iterator[float | None]:
+    """Yield the error in percent with each block in turn left out."""
+    for name, block in _named_blocks(net):
+        if block.shortcut is None and block.conv1.stride != (1, 1):
+            yield None
+            continue
+        with _replaced(net, name, nn.Sequential(block.shortcut or nn.Identity(), nn.ReLU())), torch.no_grad():
+            error = top1_error(net(images), labels)
+        yield error
+
+
+@contextmanager
+def _replaced(net: ResNet, name: str, by: nn.Module) -> Iterator[None]:
+    """Put another module in a block's place, and the block back afterwards."""
+    block = net.get_submodule(name)
+    net.set_submodule(name, by)
+    yield
+    net.set_submodule(name, block)
