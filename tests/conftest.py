@@ -17,12 +17,49 @@ from study.data.cifar10 import load_cifar10
 from study.data.images import Arrays
 from study.recording.record import Record
 from tests.fixtures.make_images import make_cifar10, make_jpegs, read_cifar10
-from tests.support import ENVIRONMENT, ROOT, SPEC, UNPACK, arrange, command, official_cifar10, real_photographs, train
+from tests.support import (
+    ENVIRONMENT,
+    ROOT,
+    SPEC,
+    UNPACK,
+    arrange,
+    command,
+    current,
+    official_cifar10,
+    real_photographs,
+    train,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --require-data."""
     parser.addoption("--require-data", action="store_true", help="fail a test that would skip for want of images")
+
+
+# The fixtures that make a test one of processes, of real images or of a browser.
+MARKED = {
+    "process": {"start", "undisturbed", "two_ranks", "finished", "server", "bench"},
+    "data": {"cifar10", "real_images"},
+    "browser": {"tab"},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark tests by the fixtures that they use."""
+    for item in items:
+        for marker, fixtures in MARKED.items():
+            if fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(marker)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let `command` know the test that it is called for."""
+    current.test = item
+    try:
+        return (yield)
+    finally:
+        current.test = None
 
 
 @pytest.fixture(scope="session")

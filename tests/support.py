@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from study.recording.record import Record
-from study.spec import Spec
+from study.spec import InputError, Spec
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "reports" / "results"
@@ -23,6 +24,14 @@ RESULTS = ROOT / "reports" / "results"
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
 torch.set_num_threads(1)
 
+
+class Current:
+    """The test that runs now, None between tests."""
+
+    test: pytest.Item | None = None
+
+
+current = Current()
 
 BESIDE = ROOT.parent / "shared" / "data"  # where real images are looked for unless a variable names a folder
 UNPACK = BESIDE / "cifar10" / "unpack.py"  # writes the official CIFAR-10 into a folder
@@ -63,7 +72,18 @@ def arrange(files: list[Path], root: Path, classes: int = 20, val: int = 1) -> N
             (folder / file.name).symlink_to(file.resolve())
 
 
+def refusal(program: Callable[[list[str]], int], *arguments: str) -> str:
+    """What a program says of a command line that it refuses, called in this process; it must be one line."""
+    with pytest.raises(InputError) as refused:
+        program(list(arguments))
+    message = str(refused.value)
+    assert message and "\n" not in message
+    return message
+
+
 def command(*arguments: str) -> list[str]:
+    """``python -m ...``; only tests marked as `process` start it."""
+    assert current.test is None or current.test.get_closest_marker("process"), "mark this test: @pytest.mark.process"
     return [sys.executable, "-m", *arguments]
 
 

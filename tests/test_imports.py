@@ -55,6 +55,7 @@ def test_the_network_stands_on_torch_alone() -> None:
         ("reports.page.render reports.gathering.remote", ("torch", "pytorch_lightning", "wandb")),
     ],
 )
+@pytest.mark.process
 def test_what_is_heavy_is_not_imported(modules: str, without: tuple[str, ...]) -> None:
     check = f"import sys, {modules.replace(' ', ', ')}; sys.exit(' '.join(m for m in {without!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)

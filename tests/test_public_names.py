@@ -28,6 +28,7 @@ def test_the_public_names_are_those_of_their_modules() -> None:
     assert set(study.__all__) == {"Spec", "RECIPES", "build", "load"}
 
 
+@pytest.mark.process
 def test_importing_the_package_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", QUICK], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,8 @@ import pytest
 from study.sweeps import grid
 from tests.support import ENVIRONMENT, ROOT
 
+pytestmark = pytest.mark.process
+
 pytestmark = pytest.mark.slow
 PARTS = ("study", "reports", "sweeps", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 

@@ -24,6 +24,7 @@ parameters:
 
 
 @pytest.mark.slow
+@pytest.mark.process
 def test_arms_take_turns_and_every_line_says_what_it_is(tmp_path: Path) -> None:
     done = run(
         *("study", "bench", "--dataset=digits", "--depth=8", "--arms=ours,plain,bare"),
@@ -43,6 +44,7 @@ def test_arms_take_turns_and_every_line_says_what_it_is(tmp_path: Path) -> None:
     assert {row["what"] for row in rows} >= {"floor", "evaluation", "memory", "overhead", "start_up"}
 
 
+@pytest.mark.process
 def test_memory_is_shown_with_and_without_segments() -> None:
     done = run("study", "bench", "--dataset=digits", "--depth=56", "--memory", "--checkpoint-every=3")
     assert done.returncode == 0, done.stderr
@@ -53,6 +55,7 @@ def test_memory_is_shown_with_and_without_segments() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.process
 def test_an_estimate_is_made_once_for_each_network_and_leaves_no_record(tmp_path: Path) -> None:
     (tmp_path / "two.yaml").write_text(TWO)
     runs = tmp_path / "runs"

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from reports import __main__ as reports
+from study.commands import cli
 from study.commands.cli import parser
 from study.commands.flags import switches
-from tests.support import ROOT, command, run
+from tests.support import ROOT, command, refusal, run
 
 CELL = ["--dataset=digits", "--depth=8", "--shortcut=A"]
 
@@ -41,13 +43,26 @@ CELL = ["--dataset=digits", "--depth=8", "--shortcut=A"]
         (["--dataset=digits"], "required: --depth, --shortcut"),
     ],
 )
-def test_a_wrong_input_gets_one_line_and_status_2(arguments: list[str], says: str, tmp_path: Path) -> None:
-    done = run("study", "train", f"--runs={tmp_path / 'runs'}", *arguments)
-    assert done.returncode == 2, done.stderr
-    assert says in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
-    assert not (tmp_path / "runs").exists(), "nothing was begun"
+def test_a_wrong_input_is_refused_in_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:
+    assert says in refusal(cli.run, "train", f"--runs={tmp_path / 'runs'}", *arguments)
+    assert not (tmp_path / "runs").exists(), "nothing was started"
 
 
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("program", "arguments", "says"),
+    [
+        ("study", ("train", "--dataset=cifar10", "--depth=21", "--shortcut=A"), "depth 21 is not 6n+2"),
+        ("reports", ("gather", "--runs=nowhere", "--out=nowhere"), "runs folder nowhere does not exist"),
+    ],
+)
+def test_a_refusal_is_one_line_and_status_2(program: str, arguments: tuple[str, ...], says: str) -> None:
+    done = run(program, *arguments)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.startswith(f"{program}: {says}") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.process
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     """As ``| head -1``: the pipe is closed before all is written."""
     words = command("study", "sweep", "sweeps/digits_seeds.yaml", "--dry-run")
@@ -60,15 +75,13 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 def test_a_runs_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = run("study", "train", *CELL, f"--runs={tmp_path / 'file'}")
-    assert done.returncode == 2 and "cannot be written" in done.stderr and done.stderr.count("\n") == 1
+    assert "cannot be written" in refusal(cli.run, "train", *CELL, f"--runs={tmp_path / 'file'}")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_runs_folder_without_permission_is_said(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    done = run("study", "train", *CELL, f"--runs={tmp_path / 'runs'}")
-    assert done.returncode == 2 and "cannot be written" in done.stderr
+    assert "cannot be written" in refusal(cli.run, "train", *CELL, f"--runs={tmp_path / 'runs'}")
 
 
 def test_a_corrupt_file_is_said_before_anything_is_trained(cifar10: Path, tmp_path: Path) -> None:
@@ -79,20 +92,18 @@ def test_a_corrupt_file_is_said_before_anything_is_trained(cifar10: Path, tmp_pa
     (folder / "data_batch_2").unlink()
     (folder / "data_batch_2").write_bytes(b"half a file")
     arguments = ("--dataset=cifar10", "--depth=20", "--shortcut=A", "--recipe=smoke")
-    done = run("study", "train", *arguments, f"--data={tmp_path}", f"--runs={tmp_path / 'runs'}")
-    assert done.returncode == 2 and "data_batch_2 is corrupt" in done.stderr and done.stderr.count("\n") == 1
+    said = refusal(cli.run, "train", *arguments, f"--data={tmp_path}", f"--runs={tmp_path / 'runs'}")
+    assert "data_batch_2 is corrupt" in said
 
 
 @pytest.mark.parametrize("file", ["nowhere.yaml", "README.md"])
 def test_a_sweep_file_that_is_none(file: str) -> None:
-    done = run("study", "sweep", file)
-    assert done.returncode == 2 and done.stderr.startswith("study: sweep file") and done.stderr.count("\n") == 1
+    assert refusal(cli.run, "sweep", file).startswith("sweep file")
 
 
 def test_reports_say_what_is_missing(tmp_path: Path) -> None:
     for arguments in (("gather", "--runs=nowhere", f"--out={tmp_path}"), ("build", f"--out={tmp_path}")):
-        done = run("reports", *arguments)
-        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert refusal(reports.run, *arguments)
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,7 @@ def test_two_ranks_count_each_validation_image_once(finished: Record, imagenet: 
     assert two[0]["train/loss"] == pytest.approx(one[0]["train/loss"], rel=0.3)
 
 
+@pytest.mark.process
 def test_a_finished_run_is_tested_by_its_record(finished: Record, imagenet: Path, tmp_path: Path) -> None:
     """The centre crop over a whole run's own command, alone and as an ensemble with others' weights."""
     data, trained = f"--data={imagenet}", finished.summary()
@@ -257,6 +258,7 @@ def test_a_finished_run_is_tested_by_its_record(finished: Record, imagenet: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", sorted(ROOT.glob("sweeps/imagenet_*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.process
 def test_a_smoke_cell_of_each_sweep_runs_here(file: Path, imagenet: Path, tmp_path: Path) -> None:
     """The sweep's own file with the first value of each parameter, and the recipe for trying things out."""
     sweep = yaml.safe_load(file.read_text())
@@ -328,6 +330,7 @@ def told(data: Path) -> str:
     return "\n".join(folder.problems(data, subset=True))
 
 
+@pytest.mark.process
 def test_the_doctor_ends_with_2_on_what_is_broken_and_0_on_what_is_sound(layout: Path, imagenet: Path) -> None:
     status, said = doctor(layout)
     assert status == 2 and "train has 5 classes, not 1,000; copy what is missing, or declare a subset" in said

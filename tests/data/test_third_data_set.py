@@ -13,6 +13,8 @@ from study.recipes import RECIPES
 from study.spec import DATASETS, InputError
 from tests.support import run
 
+pytestmark = pytest.mark.process
+
 Calls = dict[str, tuple[int, str, str]]
 
 

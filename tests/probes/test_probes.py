@@ -117,6 +117,7 @@ def test_change_and_features_are_of_the_blocks_they_name(images: Images) -> None
     torch.testing.assert_close(torch.from_numpy(features["stage3.0"].means), pooled)
 
 
+@pytest.mark.process
 def test_the_verb_writes_what_it_found(undisturbed: Record, tmp_path: Path) -> None:
     folder = tmp_path / SPEC.name
     shutil.copytree(undisturbed.folder, folder)
@@ -148,6 +149,7 @@ def assert_reported(runs: Path, found: dict[str, Any]) -> None:
     assert "14 layers |" in report and "scaled-down protocol" in report
 
 
+@pytest.mark.process
 def test_what_cannot_be_probed_is_said(undisturbed: Record, tmp_path: Path) -> None:
     bare = tmp_path / SPEC.name
     shutil.copytree(undisturbed.folder, bare, ignore=shutil.ignore_patterns("checkpoints"))

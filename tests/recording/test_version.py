@@ -52,6 +52,7 @@ def test_a_repository_that_only_contains_the_folder_is_not_asked(
 
 
 @pytest.mark.parametrize("program", ["study", "reports"])
+@pytest.mark.process
 def test_both_programs_show_their_version(program: str) -> None:
     done = run(program, "--version")
     assert done.returncode == 0 and done.stdout.startswith(f"{program} ") and done.stdout.count("\n") == 1

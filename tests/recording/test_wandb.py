@@ -18,6 +18,8 @@ from study.spec import Spec
 from tests.support import Start, children, run, wait_for
 from tests.wandb_server import Cloud, Faults, Server
 
+pytestmark = pytest.mark.process
+
 SPEC = Spec("digits", 8, "none", "mini", 1)
 CELL = ("--dataset=digits", "--depth=8", "--shortcut=none", "--seed=1", "--wandb=online")
 

@@ -141,6 +141,7 @@ def test_a_project_that_cannot_be_read_is_one_line(
     assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.process
 def test_a_run_that_may_not_be_read_is_one_line(server: Server, tmp_path: Path) -> None:
     server.cloud.runs["one"] = mirrored(written(tmp_path, Spec("digits", 20, "A")), "one")
     server.cloud.forbidden.add("one")
@@ -150,6 +151,7 @@ def test_a_run_that_may_not_be_read_is_one_line(server: Server, tmp_path: Path) 
     assert done.returncode == 2 and "permission denied" in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
+@pytest.mark.process
 def test_without_an_account_nothing_is_asked(tmp_path: Path) -> None:
     own = {"WANDB_API_KEY": "", "WANDB_CONFIG_DIR": str(tmp_path)}
     done = run("reports", "gather", "--wandb=a/b", f"--out={tmp_path / 'out'}", **CLIENT | own)

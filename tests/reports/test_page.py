@@ -84,6 +84,7 @@ def test_synthetic_data_is_called_so_where_it_stands(built: Path) -> None:
         assert "Synthetic data" not in (RESULTS / name).read_text()
 
 
+@pytest.mark.process
 def test_two_builds_are_byte_identical_and_check_sees_a_change(built: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(SNAPSHOT, again)

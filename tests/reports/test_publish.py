@@ -14,6 +14,8 @@ import pytest
 from tests.support import RESULTS, run
 from tests.wandb_server import ENTITY, Cloud, Run, Server
 
+pytestmark = pytest.mark.process
+
 PROJECT = f"{ENTITY}/resnet-study"
 
 

@@ -69,6 +69,7 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
+@pytest.mark.process
 def test_gather_and_build_from_the_snapshot_alone_and_twice_the_same(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run("reports", "gather", f"--runs={runs}", f"--out={out}").returncode == 0
@@ -165,6 +166,7 @@ def test_the_papers_curves_end_where_its_table_does() -> None:
         assert ends["train"] == pytest.approx(result.train_error, abs=0.02)
 
 
+@pytest.mark.process
 def test_the_committed_report_is_what_its_snapshot_gives() -> None:
     done = run("reports", "build", "--check", f"--out={RESULTS}")
     assert done.returncode == 0, done.stdout

@@ -22,6 +22,8 @@ from study.sweeps import agents, grid
 from tests.support import ENVIRONMENT, ROOT, children, run, wait_for
 from tests.wandb_server import ENTITY, Faults, Server
 
+pytestmark = pytest.mark.process
+
 PROJECT = "resnet-study"
 WANDB = str(Path(sys.executable).parent / "wandb")
 SMALL = """

@@ -40,6 +40,7 @@ def test_a_file_that_is_here_comes_before_a_name(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("verb", [("sweep",), ("launch", "--gpus=cpu")])
+@pytest.mark.process
 def test_an_unknown_name_gets_one_line_with_the_names(verb: tuple[str, ...]) -> None:
     done = run("study", *verb, "digit")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout

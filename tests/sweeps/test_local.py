@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from study.recording.record import Record
 from study.spec import Spec
 from study.sweeps import grid
@@ -27,6 +29,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.process
 def test_a_sweep_runs_resumes_skips_and_goes_on_after_a_failure(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -54,6 +57,7 @@ def test_a_sweep_runs_resumes_skips_and_goes_on_after_a_failure(
     assert status.returncode == 0 and status.stdout.count("finished") == 3
 
 
+@pytest.mark.process
 def test_a_stopped_sweep_stops_its_cells_after_a_checkpoint(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -68,6 +72,7 @@ def test_a_stopped_sweep_stops_its_cells_after_a_checkpoint(
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [record.spec.name], "no other cell was begun"
 
 
+@pytest.mark.process
 def test_a_dry_run_shows_commands_and_runs_nothing(tmp_path: Path) -> None:
     done = run(
         "study", "sweep", str(write(tmp_path, TINY)), f"--runs={tmp_path / 'runs'}", "--dry-run", "--precision=bf16"

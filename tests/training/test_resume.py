@@ -74,6 +74,7 @@ def test_two_ranks_resume_exactly(two_ranks: Record, tmp_path: Path) -> None:
     assert_equal_records(Record(tmp_path, SPEC), two_ranks)
 
 
+@pytest.mark.process
 def test_a_killed_parent_takes_its_ranks_with_it(tmp_path: Path, start: Start) -> None:
     moment = ("SIGSTOP", "open:metrics.jsonl:2")
     process = start("tests.signalled", *moment, "study", "train", *CELL, f"--runs={tmp_path}", "--devices=2")

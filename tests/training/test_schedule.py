@@ -118,6 +118,7 @@ def test_the_first_rate_of_a_recipe_is_that_of_its_first_step(dataset: str, name
         assert recipe.first_lr == Schedule(recipe).rate(0)
 
 
+@pytest.mark.process
 def test_the_schedule_needs_no_torch() -> None:
     program = "import sys, study.training.schedule; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

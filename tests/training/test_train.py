@@ -113,6 +113,7 @@ def test_two_nodes_under_torchrun_are_the_two_ranks_of_one_run(two_ranks: Record
     assert (record.summary() or {})["weights_sha256"] == (two_ranks.summary() or {})["weights_sha256"]
 
 
+@pytest.mark.process
 def test_without_an_account_one_offline_run_is_left_by_rank_0(two_ranks: Record) -> None:
     (run_file,) = two_ranks.folder.parent.glob("wandb/offline-run-*/run-*.wandb")
     leet = [Path(sys.executable).parent / "wandb", "leet", "inspect", "--json", run_file]
@@ -123,6 +124,7 @@ def test_without_an_account_one_offline_run_is_left_by_rank_0(two_ranks: Record)
     assert [row["test/loss"] for row in rows] == [row["test/loss"] for row in two_ranks.history()]
 
 
+@pytest.mark.process
 def test_cifar10_is_trained_on_and_tested_whole(cifar10: Path, tmp_path: Path) -> None:
     """One real cell by its real command, but for its depth."""
     arguments = ("--dataset=cifar10", "--depth=8", "--shortcut=A", "--recipe=smoke", "--seed=0", "--precision=bf16")
