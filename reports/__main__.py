@@ -20,6 +20,7 @@ def parser() -> Parser:
     gather.add_argument("--runs", type=Path, help="(default: runs; with --wandb none)")
     gather.add_argument("--wandb", metavar="ENTITY/PROJECT", help="also read the runs of a W&B project")
     gather.add_argument("--out", type=Path, required=True, help="where the snapshot goes")
+    gather.add_argument("--add", action="store_true", help="keep the runs of the snapshot that is there, and add these")
     build = verbs.add_parser("build", help="write the report from a snapshot alone")
     build.add_argument("--out", type=Path, required=True, help="where the snapshot lies and the report goes")
     build.add_argument(
@@ -40,10 +41,15 @@ def run(arguments: Sequence[str]) -> int:
 
 def _gather(options: argparse.Namespace) -> int:
     from reports.gathering import snapshot
+    from reports.gathering.add import add
     from reports.gathering.gather import gather
 
     runs = options.runs or (None if options.wandb else Path(os.environ.get("STUDY_RUNS", "runs")))
     gathered = gather(runs, options.wandb)
+    if options.add:
+        gathered, differing = add(snapshot.read(options.out), gathered)
+        for line in differing:
+            print(line)
     snapshot.write(gathered, options.out)
     print(f"{len(gathered.counting)} of {len(gathered.runs)} runs count; the snapshot lies in {options.out}")
     for row in gathered.excluded.to_dict("records"):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reports.gathering.snapshot import Snapshot, collect
+from reports.gathering.collect import collect
+from reports.gathering.snapshot import Snapshot
 from study.recording.record import Run, read_runs
 
 

@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import track
 
-from study.recording.evaluation import Row
+from study.recording.evaluation import Row, is_evaluation
 from study.recording.record import COVARIATES, State, read_json, write_json
 from study.recording.record import Run as Recorded
 from study.recording.wandb.account import check_account, check_project, wandb_call
@@ -129,7 +129,7 @@ def _parts(run: Run, is_finished: bool, cache: Path) -> Row:
 def _evaluations(rows: Iterable[Row]) -> list[Row]:
     """The rows that are evaluations, without W&B's own keys; of a step that came twice the later."""
     own = ({key: value for key, value in row.items() if not key.startswith("_")} for row in rows)
-    by_step = {row["step"]: row for row in own if "test/wrong" in row}
+    by_step = {row["step"]: row for row in own if is_evaluation(row)}
     return [by_step[step] for step in sorted(by_step)]
 
 

@@ -12,27 +12,18 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from study.recipes import RECIPES, recipe_for
-from study.recording.evaluation import Row
-from study.recording.record import COVARIATES, Run
+from study.recipes import RECIPES
+from study.recording import evaluation
+from study.recording.evaluation import SUMMARY_COLUMNS, TEST_ERROR, TRAIN_ERROR
+from study.recording.record import COVARIATES
 from study.spec import FACTORS, InputError, Spec
 
-RESULTS = [
-    *("step", "epoch", "samples", "train/top1_error", "train/wrong", "train/seen", "train/loss"),
-    *("test/top1_error", "test/wrong", "test/seen", "test/loss", "warm_until"),
-    *("hours", "train_hours", "images_per_second", "peak_memory_mb", "parameters", "weights_sha256", "ended"),
-]
 PROTOCOLS = [f"{protocol}/{top}_error" for protocol in ("1crop", "10crop", "dense") for top in ("top1", "top5")]
 RUN_COLUMNS = [
     "run",
@@ -42,30 +33,29 @@ RUN_COLUMNS = [
     "reason",
     "source",
     "url",
-    *RESULTS,
+    *SUMMARY_COLUMNS,
     *PROTOCOLS,
     *COVARIATES,
 ]
-HISTORY_COLUMNS = [
-    *("run", "step", "epoch", "samples", "lr", "images_per_second", "hours"),
-    *("train/top1_error", "train/wrong", "train/seen", "train/loss"),
-    *("test/top1_error", "test/wrong", "test/seen", "test/loss"),
-]
+HISTORY_COLUMNS = ["run", *evaluation.HISTORY_COLUMNS]
 RESPONSE_COLUMNS = ["run", "layer", "name", "std"]
 PROBE_COLUMNS = {
     "signals": ["run", "moment", "layer", "name", "weight", "gradient", "signal", "signal_gradient"],
     "blocks": ["run", "block", "name", "change", "without", "linear"],
     "deeper": [
-        *("run", "depth", "difference", "largest_score", "error", "copy_error"),
-        *("training_loss", "copy_training_loss"),
+        "run",
+        "depth",
+        "difference",
+        "largest_score",
+        "error",
+        "copy_error",
+        "training_loss",
+        "copy_training_loss",
     ],
 }
 # The paper's curves have 64 points; its training errors are read as a mean over the last ten of them, and so are ours.
 PARTS, LAST_PARTS = 64, 10
 PACKED = ("history", "responses", *PROBE_COLUMNS)
-# Of the results, what is no measure. Measures are floats, also where JSON on its way through W&B made 0.0 a 0.
-COUNTS = [f"{split}/{count}" for split in ("train", "test") for count in ("wrong", "seen")]
-COUNTS += ["step", "samples", "warm_until", "parameters", "weights_sha256", "ended"]
 
 
 @dataclass(frozen=True)
@@ -96,78 +86,18 @@ class Snapshot:
         """
         history, runs = self.history, self.counting
         measures = {
-            "train_error": _mean(history[_is_in_last_parts(history)], "train/top1_error"),
-            "train_curve": _mean(history, "train/top1_error"),
-            "early_error": _mean(history[_is_before_first_drop(history, runs)], "test/top1_error"),
+            "train_error": _mean(history[_is_in_last_parts(history)], TRAIN_ERROR),
+            "train_curve": _mean(history, TRAIN_ERROR),
+            "early_error": _mean(history[_is_before_first_drop(history, runs)], TEST_ERROR),
             "response": _mean(self.responses, "std"),
         }
         columns = {name: runs["run"].map(values) for name, values in measures.items()}
-        return runs.assign(test_error=runs["test/top1_error"], **columns)
+        return runs.assign(test_error=runs[TEST_ERROR], **columns)
 
     @property
     def excluded(self) -> pd.DataFrame:
-        """The runs that do not, each with its reason."""
+        """The runs that do not count, each with its reason."""
         return self.runs[~self.runs["counts"]]
-
-
-def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
-    """The tables of runs, and a row for each that was found but is none of ours or a duplicate.
-
-    Args:
-        runs: Under the names that they shall have in the tables: a cell's, where one run of it is to count.
-        excluded: Why a run does not count, by its name; also of names that are not among the runs.
-    """
-    rows = [_run_row(name, run, excluded.get(name) or exclusion_reason(run)) for name, run in runs.items()]
-    _exclude_copies(rows)
-    unreadable = {name: why for name, why in excluded.items() if name not in runs}
-    rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in unreadable.items()]
-    history = [{"run": name, **row} for name, run in runs.items() for row in run.history]
-    layers = [
-        {"run": name, "layer": i, "name": layer, "std": std}
-        for name, run in runs.items()
-        if run.responses
-        for i, (layer, std) in enumerate(zip(run.responses["layers"], run.responses["std"], strict=True), start=1)
-    ]
-    return Snapshot(
-        _frame(rows, RUN_COLUMNS, [name for name in RESULTS if name not in COUNTS] + PROTOCOLS),
-        _frame(history, HISTORY_COLUMNS, [name for name in HISTORY_COLUMNS if name not in ("run", *COUNTS)]),
-        _frame(layers, RESPONSE_COLUMNS, ["std"]),
-        *_probes(runs),
-    )
-
-
-def _probes(runs: Mapping[str, Run]) -> Iterator[pd.DataFrame]:
-    """What probes found, in the order of `PROBE_COLUMNS`; layers and blocks numbered in their order."""
-    rows: dict[str, list[Row]] = {name: [] for name in PROBE_COLUMNS}
-    for name, run in runs.items():
-        if not (found := run.probes):
-            continue
-        order: dict[str, int] = {}
-        for row in found["signals"]:
-            number = order.setdefault(row["layer"], len(order) + 1)
-            rows["signals"].append({"run": name, **row, "layer": number, "name": row["layer"]})
-        for number, row in enumerate(found["blocks"]):
-            rows["blocks"].append({"run": name, **row, "block": number, "name": row["block"]})
-        rows["deeper"].append({"run": name, **found["copy"]})
-    words = {"run", "moment", "layer", "block", "name", "depth"}
-    for name, columns in PROBE_COLUMNS.items():
-        yield _frame(rows[name], columns, [column for column in columns if column not in words])
-
-
-def _frame(rows: Sequence[Row], columns: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(measures, float))
-
-
-def _run_row(name: str, run: Run, reason: str) -> dict[str, Any]:
-    summary = run.summary or (run.history[-1] if run.history else {})
-    return {
-        "run": name,
-        **run.spec.factors,
-        **{"state": run.state, "counts": not reason, "reason": reason, "source": "recorded", "url": run.url},
-        **{key: summary.get(key) for key in (*RESULTS, *PROTOCOLS)},
-        **run.covariates,
-        "argv": json.dumps(run.covariates["argv"] or []),
-    }
 
 
 def _mean(rows: pd.DataFrame, column: str) -> pd.Series[float]:
@@ -191,35 +121,6 @@ def _first_drop(dataset: str, name: str) -> int:
     """The step before which a run has its first learning rate."""
     recipe = RECIPES[dataset][name]
     return recipe.drops[0] if recipe.drops else recipe.steps
-
-
-def exclusion_reason(run: Run) -> str:
-    """Why a run does not count; empty when it does."""
-    if run.spec.recipe not in RECIPES[run.spec.dataset]:
-        return f"there is no recipe {run.spec.recipe!r}"
-    steps = recipe_for(run.spec).steps
-    if run.summary is None:
-        return f"{run.state} at step {run.history[-1]['step'] if run.history else 0:,} of {steps:,}"
-    if run.summary["step"] != steps or not run.history or run.history[-1]["step"] != steps:
-        return f"no evaluation after its last step, {steps:,}"
-    seen = [row["step"] for row in run.history]
-    if any(later <= earlier for earlier, later in pairwise(seen)):
-        return "its steps do not rise: two records were mixed"
-    lost = next((row["step"] for row in [*run.history, run.summary] if _not_numbers(row)), None)
-    return "" if lost is None else f"diverged: its loss is not a number at step {lost:,}"
-
-
-def _not_numbers(row: Row) -> bool:
-    return any(math.isnan(row[key]) for key in ("train/loss", "test/loss"))
-
-
-def _exclude_copies(rows: list[dict[str, Any]]) -> None:
-    """Two runs cannot end with the same weights by chance: the later by name does not count."""
-    first: dict[str, str] = {}
-    for row in rows:
-        weights = row.get("weights_sha256")
-        if row["counts"] and weights and first.setdefault(weights, row["run"]) != row["run"]:
-            row["counts"], row["reason"] = False, f"a copy: it ends with the very weights of {first[weights]}"
 
 
 def write(snapshot: Snapshot, folder: Path) -> None:

@@ -1,0 +1,119 @@
+"""From records to the snapshot's tables: a row for each run, evaluation, layer and probe, and which runs count."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from reports.gathering.snapshot import (
+    HISTORY_COLUMNS,
+    PROBE_COLUMNS,
+    PROTOCOLS,
+    RESPONSE_COLUMNS,
+    RUN_COLUMNS,
+    Snapshot,
+)
+from study.recipes import RECIPES, recipe_for
+from study.recording.evaluation import COUNT_COLUMNS, SUMMARY_COLUMNS, Row
+from study.recording.record import Run
+
+
+def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
+    """The tables of runs, and a row for each that was found but is none of ours or a duplicate.
+
+    Args:
+        runs: Under the names that they shall have in the tables: a cell's, where one run of it is to count.
+        excluded: Why a run does not count, by its name; also of names that are not among the runs.
+    """
+    rows = [_run_row(name, run, excluded.get(name) or exclusion_reason(run)) for name, run in runs.items()]
+    unreadable = {name: why for name, why in excluded.items() if name not in runs}
+    rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in unreadable.items()]
+    history = [{"run": name, **row} for name, run in runs.items() for row in run.history]
+    layers = [
+        {"run": name, "layer": i, "name": layer, "std": std}
+        for name, run in runs.items()
+        if run.responses
+        for i, (layer, std) in enumerate(zip(run.responses["layers"], run.responses["std"], strict=True), start=1)
+    ]
+    found = _frame(rows, RUN_COLUMNS, [name for name in SUMMARY_COLUMNS if name not in COUNT_COLUMNS] + PROTOCOLS)
+    return Snapshot(
+        exclude_copies(found),
+        _frame(history, HISTORY_COLUMNS, [name for name in HISTORY_COLUMNS if name not in ("run", *COUNT_COLUMNS)]),
+        _frame(layers, RESPONSE_COLUMNS, ["std"]),
+        *_probes(runs),
+    )
+
+
+def _probes(runs: Mapping[str, Run]) -> Iterator[pd.DataFrame]:
+    """What probes found, in the order of `PROBE_COLUMNS`; layers and blocks numbered in their order."""
+    rows: dict[str, list[Row]] = {name: [] for name in PROBE_COLUMNS}
+    for name, run in runs.items():
+        if not (found := run.probes):
+            continue
+        order: dict[str, int] = {}
+        for row in found["signals"]:
+            number = order.setdefault(row["layer"], len(order) + 1)
+            rows["signals"].append({"run": name, **row, "layer": number, "name": row["layer"]})
+        for number, row in enumerate(found["blocks"]):
+            rows["blocks"].append({"run": name, **row, "block": number, "name": row["block"]})
+        rows["deeper"].append({"run": name, **found["copy"]})
+    words = {"run", "moment", "layer", "block", "name", "depth"}
+    for name, columns in PROBE_COLUMNS.items():
+        yield _frame(rows[name], columns, [column for column in columns if column not in words])
+
+
+def _frame(rows: Sequence[Row], columns: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(measures, float))
+
+
+def _run_row(name: str, run: Run, reason: str) -> dict[str, Any]:
+    summary = run.summary or (run.history[-1] if run.history else {})
+    return {
+        "run": name,
+        **run.spec.factors,
+        **{"state": run.state, "counts": not reason, "reason": reason, "source": "recorded", "url": run.url},
+        **{key: summary.get(key) for key in (*SUMMARY_COLUMNS, *PROTOCOLS)},
+        **run.covariates,
+        "argv": json.dumps(run.covariates["argv"] or []),
+    }
+
+
+def exclusion_reason(run: Run) -> str:
+    """Why a run does not count; empty when it does."""
+    if run.spec.recipe not in RECIPES[run.spec.dataset]:
+        return f"there is no recipe {run.spec.recipe!r}"
+    steps = recipe_for(run.spec).steps
+    if run.summary is None:
+        return f"{run.state} at step {run.history[-1]['step'] if run.history else 0:,} of {steps:,}"
+    if run.summary["step"] != steps or not run.history or run.history[-1]["step"] != steps:
+        return f"no evaluation after its last step, {steps:,}"
+    seen = [row["step"] for row in run.history]
+    if any(later <= earlier for earlier, later in pairwise(seen)):
+        return "its steps do not rise: two records were mixed"
+    lost = next((row["step"] for row in [*run.history, run.summary] if _not_numbers(row)), None)
+    return "" if lost is None else f"diverged: its loss is not a number at step {lost:,}"
+
+
+def _not_numbers(row: Row) -> bool:
+    return any(math.isnan(row[key]) for key in ("train/loss", "test/loss"))
+
+
+def exclude_copies(runs: pd.DataFrame) -> pd.DataFrame:
+    """Two runs cannot end with identical weights by chance: the later by name does not count.
+
+    Args:
+        runs: Rows of `RUN_COLUMNS`, in the order of their names.
+    """
+    counting = runs[runs["counts"].astype(bool) & runs["weights_sha256"].notna()]
+    first = counting.groupby("weights_sha256")["run"].transform("first")
+    copies = first[first != counting["run"]]
+    reasons = {row: f"a copy: its weights are identical to those of {run}" for row, run in copies.items()}
+    return runs.assign(
+        counts=runs["counts"].astype(bool) & ~runs.index.isin(copies.index),
+        reason=runs["reason"].where(~runs.index.isin(copies.index), runs.index.to_series().map(reasons)),
+    )
