@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # The fixtures that make a test one of processes, of real images or of a browser.
 MARKED = {
-    "process": {"start", "undisturbed", "two_ranks", "finished", "server", "bench"},
+    "process": {"start", "undisturbed", "two_ranks", "finished", "server", "bench", "tab"},
     "data": {"cifar10", "real_images"},
     "browser": {"tab"},
 }
