@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,20 @@ def test_the_readmes_map_has_every_folder() -> None:
 def test_every_recipe_is_described() -> None:
     page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
     described = set(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE))
-    assert {(name, dataset) for dataset, recipes in RECIPES.items() for name in recipes} <= described
+    assert {(name, dataset) for dataset, recipes in RECIPES.items() for name in recipes} == described
+
+
+def test_every_marker_is_described() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    page = (ROOT / "docs" / "testing.md").read_text()
+    assert {marker.split(":")[0] for marker in settings["markers"]} == set(re.findall(r"^\| `(\w+)` \|", page, re.M))
+
+
+def test_the_files_that_contributors_are_sent_to_exist() -> None:
+    named = re.findall(r"`((?:study|reports|tests|docs|sweeps)/[\w/.]+\.\w+)`", CONTRIBUTING.read_text())
+    assert len(named) > 20
+    for path in named:
+        assert (ROOT / path).exists(), path
 
 
 def test_every_page_is_in_the_navigation() -> None:
