@@ -61,7 +61,8 @@ def results() -> str:
     """README's figure and table."""
     text = (ROOT / "README.md").read_text()
     _, block = text.split("<!-- results: written by python -m reports build -->")
-    return block.split("<!-- results end -->")[0].strip().replace(RESULTS, "results/")
+    block = block.split("<!-- results end -->")[0].strip()
+    return block.replace(f"{RESULTS}REPORT.md", "report.md").replace(RESULTS, "results/")
 
 
 def claims() -> str:
