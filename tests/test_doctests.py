@@ -11,7 +11,19 @@ import pytest
 from study.recording.record import Record
 
 
-@pytest.mark.parametrize("module", ["study.spec", "study.recipes", "study.network", "study.data.datasets"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "study.spec",
+        "study.recipes",
+        "study.network",
+        "study.data.datasets",
+        "study.recording.bench_lines",
+        "study.recording.evaluation",
+        "study.recording.record",
+        "study.training.schedule",
+    ],
+)
 def test_examples_print_what_they_say(module: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module(module))
     assert tried and not failed

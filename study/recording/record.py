@@ -1,15 +1,15 @@
-"""The run record: a folder of plain files per cell, written by rank 0 and read by everything after training.
+"""The run record: a folder of plain files per run, written by rank 0 and read by everything after training.
 
-    RUNS/<cell name>/spec.json        the five factors
-                     provenance.json  where, when, with what and on which data it ran
-                     metrics.jsonl    one JSON object a line, append-only
-                     summary.json     only when finished
-                     responses.json   standard deviation of every layer's response, when finished
-                     confusion.json   test images by true class (rows) and predicted class (columns), when finished
-                     checkpoints/last.ckpt
-         wandb/                       what the W&B client writes and what it reads back, of all cells
+    RUNS/<run name>/spec.json        the five factors
+                    provenance.json  where, when, with which software and on which data it was trained
+                    metrics.jsonl    the evaluations, one JSON object a line, append-only
+                    summary.json     the results; only when finished
+                    responses.json   standard deviation of every layer's response; only when finished
+                    confusion.json   test images by true class (rows) and predicted class (columns); only when finished
+                    checkpoints/last.ckpt
+         wandb/                      the files of the W&B client, for all runs
 
-Standard library only: the sweep and the reports read records without torch.
+No torch, so that the sweep and the reports read records quickly.
 """
 
 from __future__ import annotations
@@ -28,23 +28,43 @@ from study.spec import InputError, Spec
 
 State = Literal["finished", "running", "interrupted", "missing"]
 
-CLIENT = "wandb"  # the folder beside the cells' that belongs to the W&B client
+CLIENT = "wandb"  # the folder of the W&B client, beside those of the runs
 MEASUREMENTS = ("responses", "confusion")  # the JSON files that a finished run leaves in addition to its summary
 PROBES = "probes"  # the JSON file of `study probe`
 
-# What is noted of a run besides its factors, wherever runs stand side by side: the report's columns, W&B's config.
+# What else is known of a run beside its factors wherever runs are compared: columns of the reports, W&B's config.
 COVARIATES = (
-    *("commit", "dirty", "device", "world_size", "per_device_batch", "precision", "tf32"),
-    *("step_path", "checkpoint_every"),
-    *("threads", "data_fingerprint"),
-    *("started", "torch", "argv"),
+    "commit",
+    "dirty",
+    "device",
+    "world_size",
+    "per_device_batch",
+    "precision",
+    "tf32",
+    "step_path",
+    "checkpoint_every",
+    "threads",
+    "data_fingerprint",
+    "started",
+    "torch",
+    "argv",
 )
 
 
 class Record:
-    """The folder of one cell: where its files lie, how they are written and how they are read.
+    """The folder of one run: where its files are, how they are written and how they are read.
 
     A run that was started before its recipe was renamed keeps its folder.
+
+    Attributes:
+        spec: The cell that is trained.
+        folder: The run's folder, which need not exist yet.
+        checkpoint: Its last checkpoint.
+
+    Example:
+        >>> record = Record(Path("nowhere"), Spec("digits", 8, "A"))
+        >>> record.folder.as_posix(), record.state()
+        ('nowhere/digits-8-A-mini-s0', 'missing')
     """
 
     def __init__(self, runs: Path, spec: Spec, name: str | None = None) -> None:
@@ -58,23 +78,27 @@ class Record:
 
     @classmethod
     def at(cls, folder: Path) -> Record:
-        """The record in a run folder, which is named after its cell.
+        """The record in a folder.
 
         Raises:
-            InputError: the folder's name is no cell's.
+            InputError: The folder's name is not a run name.
         """
         folder = folder.resolve()
         return cls(folder.parent, Spec.parse(folder.name), folder.name)
 
     def open(self, provenance: Mapping[str, Any]) -> None:
-        """Take the cell for this process and note where it runs; a resumed run adds to what is noted.
+        """Lock the run for this process and write its provenance; a resumed run adds to it.
+
+        Args:
+            provenance: Where, when and how the run is trained in this session.
 
         Raises:
-            InputError: the folder cannot be written, another process trains this cell, or it was begun differently.
+            InputError: The folder cannot be written, another process trains this run, or the run was started with
+                another recipe or other data.
         """
         try:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=1)  # longer than a look at the cell's state holds it
+            self._lock.acquire(timeout=1)  # `state` of another process holds it for a moment
         except Timeout:
             raise InputError(f"{self.spec.name} is being trained by another process; wait for it or stop it") from None
         except OSError as error:
@@ -84,22 +108,27 @@ class Record:
         for key in ("recipe", "data_fingerprint"):
             if before and before[key] != provenance[key]:
                 raise InputError(
-                    f"{self.folder} was begun with another {key.replace('_', ' ')}; move it away to train the cell anew"
+                    f"{self.folder} was started with another {key.replace('_', ' ')}; "
+                    "move it away to train from the beginning"
                 )
         write_json(self.folder / "spec.json", self.spec.factors)
         begun = {**before, "resumed": [*before["resumed"], provenance]} if before else {**provenance, "resumed": []}
         write_json(self.folder / "provenance.json", begun)
 
     def note(self, **more: Any) -> None:
-        """Add to the provenance what is known only once the run has begun, such as its address in W&B."""
+        """Add to the provenance what is known only after the start, such as the run's address in W&B."""
         write_json(self.folder / "provenance.json", self.provenance() | more)
 
     def close(self) -> None:
-        """Give the cell free."""
+        """Release the lock."""
         self._lock.release()
 
     def append(self, row: Mapping[str, Any]) -> bool:
-        """Add one line to the history; False where its step is there already, as after a resumed run's replay."""
+        """Add one line to the history and wait until it is on the disk.
+
+        Returns:
+            False if the step is on record already, because a resumed run repeated an evaluation; nothing is added then.
+        """
         last = max((old["step"] for old in self.history()), default=-1)
         if row["step"] <= last:
             return False
@@ -121,11 +150,15 @@ class Record:
         write_json(self.folder / "summary.json", summary)
 
     def add(self, results: Mapping[str, Any]) -> None:
-        """Add what a finished run was tested for later; a result of the same name is replaced."""
+        """Add results of a later test to the summary; a result of the same name is replaced."""
         write_json(self.folder / "summary.json", {**(self.summary() or {}), **results})
 
     def history(self) -> list[Row]:
-        """The lines of metrics.jsonl; a torn last line is left out."""
+        """The rows of metrics.jsonl, without a last line that is incomplete.
+
+        Raises:
+            JSONDecodeError: Another line is not JSON.
+        """
         path = self.folder / "metrics.jsonl"
         return list(_rows(path.read_text())) if path.exists() else []
 
@@ -135,11 +168,11 @@ class Record:
         return None if last is None else Evaluation.from_row(last)
 
     def provenance(self) -> Row:
-        """Where the run began and where it was resumed; empty before the first start."""
+        """The provenance of the first session, with those of the others as ``resumed``; empty before the start."""
         return read_json(self.folder / "provenance.json") or {}
 
     def summary(self) -> Row | None:
-        """The results, None unless finished."""
+        """The results; None unless the run is finished."""
         return read_json(self.folder / "summary.json")
 
     def measurement(self, name: str) -> Row | None:
@@ -147,7 +180,7 @@ class Record:
         return read_json(self.folder / f"{name}.json")
 
     def state(self) -> State:
-        """Whether the cell is finished, running now, was interrupted or never started."""
+        """Whether the run is finished, running now, interrupted, or missing because it was never started."""
         if (self.folder / "summary.json").exists():
             return "finished"
         if not self.folder.exists():
@@ -157,11 +190,11 @@ class Record:
                 return "interrupted"
         except Timeout:
             return "running"
-        except OSError:  # a folder that may only be read, as on a colleague's disk
+        except OSError:  # a read-only folder, as on a colleague's disk
             return "interrupted"
 
     def _cut_torn_line(self) -> None:
-        """Cut off a last line that a kill left half-written; its step is trained and recorded again."""
+        """Remove an incomplete last line, left by a kill; its evaluation is repeated and recorded again."""
         path = self.folder / "metrics.jsonl"
         if path.exists() and not (text := path.read_bytes()).endswith(b"\n"):
             os.truncate(path, text.rfind(b"\n") + 1)
@@ -169,10 +202,14 @@ class Record:
 
 @dataclass(frozen=True)
 class Run:
-    """One record as read, from disk or from W&B: what `reports` gathers.
+    """One run as read from its record or from W&B: what the reports gather.
 
     Attributes:
+        spec: The cell that was trained.
+        state: How far it is.
         covariates: The values of `COVARIATES`.
+        history: Its evaluations as rows.
+        summary: Its results, None unless finished.
         responses: Fig. 7's measurement, None unless finished.
         probes: What `study probe` measured, None unless it was run.
         wandb_id: The run's id in W&B.
@@ -191,7 +228,7 @@ class Run:
 
 
 def read_run(record: Record) -> Run:
-    """Read one cell's record."""
+    """Read a whole record."""
     begun = record.provenance()
     return Run(
         record.spec,
@@ -207,16 +244,19 @@ def read_run(record: Record) -> Run:
 
 
 def covariates(provenance: Row) -> Row:
-    """The provenance as flat values that fit a table's row and W&B's config."""
+    """Select `COVARIATES` from a provenance, as flat values."""
     flat = provenance | {"torch": provenance.get("versions", {}).get("torch")}
     return {name: flat.get(name) for name in COVARIATES}
 
 
 def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
-    """Every record under `runs`, and the folders that are none, each with the reason.
+    """Read every record under `runs`.
+
+    Returns:
+        The runs, and the reason for each folder that could not be read as one, by its name.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: There is no such folder.
     """
     if not runs.is_dir():
         raise InputError(f"runs folder {runs} does not exist; train something first, or give --runs=PATH")
@@ -233,7 +273,7 @@ def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
 
 
 def unwritable(runs: Path, error: OSError) -> InputError:
-    """What to say of a runs folder that cannot be written."""
+    """The error of a runs folder that cannot be written."""
     return InputError(f"runs folder {runs} cannot be written ({error.strerror}); give another with --runs=PATH")
 
 
@@ -248,12 +288,12 @@ def _rows(text: str) -> Iterator[Row]:
 
 
 def read_json(path: Path) -> Row | None:
-    """A JSON object, None where there is no such file."""
+    """Read a JSON object; None if there is no such file."""
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def write_json(path: Path, value: Mapping[str, Any], indent: int | None = 2) -> None:
-    """Write a JSON object under a temporary name, then rename it: a kill leaves the old one or the new one."""
+    """Write a JSON object under a temporary name, then rename the file: a kill leaves the old or the new one."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(value, indent=indent) + "\n")
     os.replace(temporary, path)

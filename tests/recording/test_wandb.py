@@ -143,7 +143,7 @@ def test_a_server_that_goes_away_in_mid_run_does_not_hold_the_run_up(
     server.close()
     output = process.communicate(timeout=90)[0]
     assert process.returncode == 0, output
-    assert output.count(f"study: W&B lacks the end of {SPEC.name}; later: wandb sync") == 1
+    assert output.count(f"study: W&B lacks the end of {SPEC.name}; send it later: wandb sync") == 1
     back = server.back()
     sync(output, **environment)
     assert_mirrored(back.cloud, record)
@@ -175,13 +175,13 @@ def test_a_run_deleted_while_it_was_stopped_goes_on_as_a_new_one(server: Server,
     (only,) = server.cloud.runs.values()
     server.cloud.delete(only)
     done = train(tmp_path, **environment)
-    assert done.returncode == 0 and f"{SPEC.name} was deleted in W&B and goes on there as run" in done.stderr
+    assert done.returncode == 0 and f"{SPEC.name} was deleted in W&B and resumes there as run" in done.stderr
     assert record.provenance()["wandb_id"] != only.id
     assert_mirrored(server.cloud, record)
 
 
 @pytest.mark.slow
-def test_a_client_that_dies_is_begun_anew(server: Server, tmp_path: Path, start: Start) -> None:
+def test_a_client_that_dies_is_started_again(server: Server, tmp_path: Path, start: Start) -> None:
     """wandb's own service process, killed as for want of memory: nothing is lost, here or there."""
     record = Record(tmp_path, SPEC)
     process = start("study", "train", *CELL, f"--runs={tmp_path}", **isolated(server, tmp_path))

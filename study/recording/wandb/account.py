@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from study.spec import InputError
 
-PROJECT = "resnet-study"  # where WANDB_PROJECT names no other
-FAREWELL = 10.0  # seconds for wandb's service to end; where its server is gone it may never do so by itself
+PROJECT = "resnet-study"  # unless WANDB_PROJECT names another
+FAREWELL = 10.0  # seconds for wandb's service to end; without a server it may never end by itself
 
 
 def resolve_mode(requested: str) -> str:
@@ -40,15 +40,26 @@ def resolve_mode(requested: str) -> str:
 
 
 def check_account(otherwise: str = "") -> None:
-    """Refuse to go on without an API key, saying what can be done `otherwise`."""
+    """Check that an API key is configured.
+
+    Args:
+        otherwise: What the user can do without one: the end of the message.
+
+    Raises:
+        InputError: There is none.
+    """
     if not has_account():
         raise InputError(f"W&B has no API key here; run: wandb login{otherwise and f', or {otherwise}'}")
 
 
 def check_project(path: str) -> None:
-    """Refuse what is not ENTITY/PROJECT."""
+    """Check that a path is ENTITY/PROJECT.
+
+    Raises:
+        InputError: It is not.
+    """
     if path.count("/") != 1:
-        raise InputError(f"--wandb={path} is no ENTITY/PROJECT")
+        raise InputError(f"--wandb={path} is not ENTITY/PROJECT; write it as in --wandb=my-team/resnet-study")
 
 
 @contextmanager
@@ -72,7 +83,10 @@ def wandb_call(what: str, fix: str) -> Iterator[None]:
 
 
 def end_client() -> None:
-    """End what wandb's client left running, or it holds on to a run that failed, or to this process when it exits."""
+    """End the background service of W&B's client.
+
+    Left alone, it may hold on to a run that failed, or keep this process from exiting.
+    """
 
     def end() -> None:
         with suppress(Exception):
@@ -86,7 +100,7 @@ def end_client() -> None:
 
 
 def has_account() -> bool:
-    """Whether an API key is configured, as wandb itself looks for one; asks no server."""
+    """Whether an API key is configured: WANDB_API_KEY, or an entry in the netrc file. No server is asked."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname

@@ -1,7 +1,7 @@
-"""W&B as a mirror of the record: written on rank 0 only, read by nothing, and never a reason to stop training.
+"""The W&B logger of a run: a write-only copy of its record, sent by rank 0. No failure of W&B stops training.
 
-Whatever W&B lacks of the record is sent when a run begins or goes on, so that a run that was killed, preempted or
-handed to another agent ends with one continuous history there.
+When a run starts or resumes, W&B is sent whatever it lacks of the record. So a run that was killed, preempted or handed
+to another agent has one continuous history there.
 """
 
 from __future__ import annotations
@@ -23,21 +23,68 @@ if TYPE_CHECKING:
     from wandb import Run
 
 DEFAULTS = {
-    "WANDB_INIT_TIMEOUT": "30",  # seconds for a server that does not answer
+    "WANDB_INIT_TIMEOUT": "30",  # seconds to wait for a server that does not answer
     "WANDB_FINISH_TIMEOUT": "60",
     "WANDB_FINISH_TIMEOUT_RAISES": "true",
     "WANDB_SILENT": "true",
 }
-AGENTS_OWN = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")  # by which an agent binds a run to itself
+AGENTS_OWN = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")  # with these an agent claims a run
 
 
 def new_id() -> str:
-    """A run's id in W&B, kept in the record before training starts; an agent's, where one hands out the run."""
+    """The W&B id of a run that starts now: the agent's if an agent started it, else a random one.
+
+    It is noted in the record before training starts, so that a resumed run finds its W&B run again.
+    """
     return os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)
 
 
+def mirror(record: Record, requested: str) -> Mirror | None:
+    """Start the W&B logger of an open record; call it on rank 0 only.
+
+    Args:
+        record: The record, open for writing.
+        requested: The value of ``--wandb``.
+
+    Returns:
+        The logger, None if W&B is disabled.
+
+    Raises:
+        InputError: W&B is requested but not installed.
+    """
+    mode = resolve_mode(requested)
+    if mode == "disabled":
+        return None
+    set_client_environment(record, mode)
+    return Mirror(record)
+
+
+def set_client_environment(record: Record, mode: str) -> None:
+    """Set the variables that W&B's client reads: its folders, its patience and its mode.
+
+    Variables that the user has set stay as they are, except WANDB_MODE. If another agent started this run, the
+    variables with which this process's own agent claims a run are removed: the run resumes as the W&B run that it was.
+
+    Args:
+        record: The record, open for writing.
+        mode: ``online`` or ``offline``.
+    """
+    folder = str((record.folder.parent / CLIENT).absolute())
+    for name, value in {"WANDB_CACHE_DIR": folder, "WANDB_DATA_DIR": folder, **DEFAULTS}.items():
+        os.environ.setdefault(name, value)
+    os.environ["WANDB_MODE"] = mode  # not left to the user: the client refuses an empty value
+    own_id = record.provenance()["wandb_id"]
+    if os.environ.get("WANDB_RUN_ID", own_id) != own_id:
+        for name in AGENTS_OWN:
+            os.environ.pop(name, None)
+
+
 class Mirror(Logger):
-    """Lightning's logger over a W&B run; whatever goes wrong with W&B costs one line and never the training."""
+    """Lightning's logger over a W&B run.
+
+    If W&B's client fails, it is started again and sent what it lacks. If that fails too, one line says so and training
+    continues without W&B; the record on disk is complete in any case.
+    """
 
     def __init__(self, record: Record) -> None:
         super().__init__()
@@ -47,7 +94,7 @@ class Mirror(Logger):
 
     @property
     def name(self) -> str:
-        """The cell's name."""
+        """The run's name."""
         return self.record.spec.name
 
     @property
@@ -56,18 +103,18 @@ class Mirror(Logger):
         return self.run.id if self.run else None
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Nothing: the configuration is written once, when the run begins."""
+        """Do nothing: the configuration is written once, when the run starts."""
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Send a row, which is in the record already."""
+        """Send a row that is in the record already."""
         self._attempt(lambda run: run.log(dict(metrics)))
 
     def finish(self) -> None:
-        """Close a run that is complete, with its summary and figures."""
+        """Send the summary, the measurements and their pictures of a finished run, and close it."""
         self._attempt(self._complete, again=True)
 
     def preempt(self, status: int) -> None:
-        """Close a run that was stopped by a signal and will go on: W&B hands it out again."""
+        """Close a run that was stopped by a signal, marked as preempted so that W&B hands it out again."""
 
         def stop(run: Run) -> None:
             run.mark_preempting()
@@ -76,7 +123,7 @@ class Mirror(Logger):
         self._attempt(stop, again=True)
 
     def _begin(self) -> None:
-        """Open the run and send what it lacks of the record."""
+        """Open the W&B run and send what it lacks of the record."""
         self.run = _open(self.record)
         last = dict(self.run.summary).get("step", -1)
         for row in self.record.history():
@@ -84,13 +131,19 @@ class Mirror(Logger):
                 self.run.log(row)
 
     def _attempt(self, act: Callable[[Run], None], again: bool = False) -> None:
-        """Act on the run. Where its client fails, begin it anew, which sends what got lost, and act `again`."""
+        """Call `act` with the W&B run, surviving a failure of the client.
+
+        Args:
+            act: What to do.
+            again: Whether to repeat it once the client has been started again. Rows need no repetition: `_begin` sends
+                whatever is missing.
+        """
         if self.run is None:
             return
         try:
             act(self.run)
         except Exception as error:
-            _say(f"W&B's client failed in {self.name} ({error}) and is begun anew")
+            _say(f"W&B's client failed in {self.name} ({error}); it is started again")
             try:
                 end_client()
                 self._begin()
@@ -98,7 +151,7 @@ class Mirror(Logger):
                     act(self.run)
             except Exception as second:
                 self.run = None
-                _say(f"W&B is given up for {self.name} ({second}); its record in {self.record.folder} is complete")
+                _say(f"W&B will lack the rest of {self.name} ({second}); the record in {self.record.folder} has it all")
 
     def _complete(self, run: Run) -> None:
         from wandb import Image
@@ -115,68 +168,63 @@ class Mirror(Logger):
         _close(run, 0)
 
 
-def mirror(record: Record, requested: str) -> Mirror | None:
-    """The mirror of a record that is open; None where W&B is off. Call it on rank 0 only."""
-    chosen = resolve_mode(requested)
-    if chosen == "disabled":
-        return None
-    folders = dict.fromkeys(("WANDB_CACHE_DIR", "WANDB_DATA_DIR"), str((record.folder.parent / CLIENT).absolute()))
-    for name, value in (folders | DEFAULTS).items():
-        os.environ.setdefault(name, value)
-    os.environ["WANDB_MODE"] = chosen  # wandb refuses a variable that is set to nothing
-    return Mirror(record)
-
-
-def _close(run: Run, status: int) -> None:
-    """Wait for the last rows to arrive and the client to end, but not for ever."""
-    try:
-        run.finish(exit_code=status)
-    except TimeoutError:
-        command = f"wandb sync --include-online {Path(run.dir).parent}"
-        _say(f"W&B lacks the end of {run.name}; later: {command} (and --id=NEW where it was deleted there)")
-    end_client()
-
-
-def _say(what: str) -> None:
-    print(f"study: {what}", file=sys.stderr)
-
-
 def _open(record: Record) -> Run:
-    """Begin the run or go on with it, online if that works."""
+    """Start or resume the W&B run of a record: online if that works, else offline."""
     import wandb
 
+    settings = _settings(record)
+    try:
+        run = wandb.init(**settings, resume="allow")
+    except Exception as error:
+        end_client()
+        reason = str(error).split("\n")[0]
+        if "deleted" in reason:
+            return _open_new(record)
+        _say(
+            f"W&B cannot be reached ({reason}); {record.spec.name} is trained and logged offline; "
+            f"send it later: wandb sync {record.folder.parent / CLIENT}/offline-run-*-{settings['id']}"
+        )
+        set_client_environment(record, "offline")
+        run = wandb.init(**settings, mode="offline")
+    if run.url:
+        record.note(url=run.url)
+    run.define_metric("step", hidden=True)
+    run.define_metric("*", step_metric="step")
+    return run
+
+
+def _open_new(record: Record) -> Run:
+    """Start another W&B run for a record whose own was deleted: W&B never accepts the same id again."""
+    record.note(wandb_id=secrets.token_hex(4))
+    _say(f"{record.spec.name} was deleted in W&B and resumes there as run {record.provenance()['wandb_id']}")
+    set_client_environment(record, "online")
+    return _open(record)
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    """What W&B shows of a run from its start: its names, its tags and its configuration."""
     spec, begun = record.spec, record.provenance()
-    if os.environ.get("WANDB_RUN_ID", begun["wandb_id"]) != begun["wandb_id"]:
-        for name in AGENTS_OWN:  # another agent began this cell: it goes on in the run in which it was begun
-            os.environ.pop(name, None)
-    arguments = {
+    return {
         "project": os.environ.get("WANDB_PROJECT", PROJECT),
         "dir": record.folder.parent,
         "id": begun["wandb_id"],
-        "resume": "allow",
         "name": spec.name,
         "group": spec.group,
         "job_type": "train",
         "tags": exhibits(spec),
         "config": spec.factors | covariates(begun),
     }
+
+
+def _close(run: Run, status: int) -> None:
+    """Close the run and end the client, waiting for the last rows to arrive, but not for ever."""
     try:
-        run = wandb.init(**arguments)
-    except Exception as error:
-        end_client()
-        why = str(error).split("\n")[0]
-        if "deleted" in why:
-            record.note(wandb_id=secrets.token_hex(4))
-            _say(f"{spec.name} was deleted in W&B and goes on there as run {record.provenance()['wandb_id']}")
-            return _open(record)
-        _say(
-            f"W&B cannot be reached ({why}); {spec.name} is trained all the same and logged offline; "
-            f"later: wandb sync {record.folder.parent / CLIENT}/offline-run-*-{begun['wandb_id']}"
-        )
-        os.environ["WANDB_MODE"] = "offline"
-        run = wandb.init(mode="offline", **{key: value for key, value in arguments.items() if key != "resume"})
-    if run.url:
-        record.note(url=run.url)
-    run.define_metric("step", hidden=True)
-    run.define_metric("*", step_metric="step")
-    return run
+        run.finish(exit_code=status)
+    except TimeoutError:
+        command = f"wandb sync --include-online {Path(run.dir).parent}"
+        _say(f"W&B lacks the end of {run.name}; send it later: {command} (with --id=NEW if it was deleted there)")
+    end_client()
+
+
+def _say(message: str) -> None:
+    print(f"study: {message}", file=sys.stderr)

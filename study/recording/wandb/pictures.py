@@ -1,4 +1,4 @@
-"""The figures that a finished run shows in the dashboard: Fig. 7 of its own layers and its confusion matrix."""
+"""The pictures of a finished run in the W&B dashboard: Fig. 7 of its own layers, and its confusion matrix."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from matplotlib.figure import Figure
 from study.recording.record import Record
 from study.spec import Spec
 
-MOST_CLASSES = 20  # a confusion matrix of more is no figure
+MOST_CLASSES = 20  # a confusion matrix of more classes cannot be read
 
 
 def figures(record: Record) -> dict[str, Figure]:
-    """The figures of a finished run, under the names of the files that hold their numbers."""
+    """Draw the measurements of a finished run.
+
+    Returns:
+        The figures by name of the measurement; no confusion matrix if there are more than `MOST_CLASSES` classes.
+    """
     responses, confusion = record.measurement("responses") or {}, record.measurement("confusion") or {}
     drawn = {"responses": _responses(record.spec, responses["std"])}
     if len(confusion["classes"]) <= MOST_CLASSES:
