@@ -66,18 +66,15 @@ def results() -> str:
 
 
 def claims() -> str:
-    """Every verdict of the committed report, by comparison."""
+    """Every verdict of the committed report that rests on runs or counts, by comparison."""
     found = json.loads((ROOT / RESULTS / "claims.json").read_text())
-    rows = [
-        (claim["id"], claim["where"], claim["statement"], VERDICTS.get(claim["verdict"], claim["verdict"]))
-        for claim in found
-        if claim["verdict"] != "missing"
-    ]
-    groups = [claim["group"] for claim in found if claim["verdict"] != "missing"]
-    return table(
-        ("claim", "in the paper", "statement", "comparison", "verdict"),
-        [(*row[:3], group, row[3]) for row, group in zip(rows, groups, strict=True)],
-    )
+    rows = [_verdict(claim) for claim in found if claim["verdict"] != "missing"]
+    return table(("claim", "in the paper", "statement", "comparison", "verdict", "direction"), rows)
+
+
+def _verdict(claim: dict[str, str]) -> tuple[str, ...]:
+    about = (claim["id"], claim["where"], claim["statement"], claim["group"])
+    return (*about, VERDICTS.get(claim["verdict"], claim["verdict"]), claim["direction"])
 
 
 def command_line() -> str:
@@ -88,6 +85,8 @@ def command_line() -> str:
 def _program(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield f"## python -m {parser.prog}"
     yield parser.description or ""
+    options = [action for action in parser._actions if action.option_strings and action.dest != "help"]
+    yield table(("argument", "meaning"), [_argument(action) for action in options])
     verbs = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     helps = {choice.dest: choice.help for choice in verbs._choices_actions}
     for name, verb in verbs.choices.items():
