@@ -99,8 +99,10 @@ def test_every_page_is_in_the_navigation() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=name)
 def test_a_workflow_calls_targets_that_exist(path: Path) -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    jobs = yaml.safe_load(path.read_text())["jobs"]
-    commands = [step["run"].split() for job in jobs.values() for step in job["steps"] if "run" in step]
+    steps = [step for job in yaml.safe_load(path.read_text())["jobs"].values() for step in job["steps"]]
+    commands = [step["run"].split() for step in steps if "run" in step]
     assert commands
     for program, *parts in commands:
         assert program in (".ci/run", "make") and set(parts) <= targets
+    for step in steps:
+        assert "run" in step or re.search(r"@[0-9a-f]{40}$", step["uses"]), "pin an action by its commit"
