@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 from study.commands import cli
@@ -29,6 +30,10 @@ from tests.support import (
     real_photographs,
     train,
 )
+
+# The same examples in every run, and few: what fails here fails everywhere.
+hypothesis.settings.register_profile("same", derandomize=True, max_examples=60, deadline=None, database=None)
+hypothesis.settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

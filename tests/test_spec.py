@@ -3,8 +3,10 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from hypothesis import given
 
 from study.spec import DATASETS, FACTORS, WHOLE_NUMBERS, Dataset, InputError, Spec
+from tests.strategies import specs
 
 
 def test_a_name_is_made_of_the_five_factors_and_read_back() -> None:
@@ -12,6 +14,12 @@ def test_a_name_is_made_of_the_five_factors_and_read_back() -> None:
     assert spec.name == "cifar10-56-none-paper-s0"
     assert Spec.parse(spec.name) == spec
     assert Spec.parse("imagenet-34-B-paper45k-s12") == Spec("imagenet", 34, "B", "paper45k", 12)
+
+
+@given(specs())
+def test_a_name_is_read_back_as_the_cell(spec: Spec) -> None:
+    assert Spec.parse(spec.name) == spec
+    assert spec.former_name is None or Spec.parse(spec.former_name) == spec
 
 
 def test_a_renamed_recipe_is_read_under_its_new_name() -> None:

@@ -126,7 +126,8 @@ def _first_drop(dataset: str, name: str) -> int:
 def write(snapshot: Snapshot, folder: Path) -> None:
     """Write the tables; the same snapshot gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    snapshot.runs.to_csv(folder / "runs.csv", index=False)
+    # A reason may quote an exception; a carriage return, which is not quoted, would end the row.
+    snapshot.runs.replace({"\r\n?": "\n"}, regex=True).to_csv(folder / "runs.csv", index=False)
     for name in PACKED:
         text = getattr(snapshot, name).to_csv(index=False)
         with (folder / f"{name}.csv.gz").open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:

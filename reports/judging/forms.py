@@ -130,6 +130,7 @@ def all_of(*findings: Finding) -> Finding:
         n=tuple(min(column) for column in zip(*(f.n for f in findings), strict=False)),
         runs=tuple(dict.fromkeys(run for f in findings for run in f.runs)),
         missing=missing,
+        counted=_all_counted([f.counted for f in findings]),
     )
 
 
@@ -147,6 +148,13 @@ def _together(directions: Sequence[Direction]) -> Direction:
     if "disagrees" in directions:
         return "disagrees"
     return "agrees" if set(directions) == {"agrees"} else "unclear"
+
+
+def _all_counted(holds: Sequence[bool | None]) -> bool | None:
+    """Whether all facts hold that were counted; None where chance plays a part in any and none fails."""
+    if False in holds:
+        return False
+    return None if None in holds else True
 
 
 def _missing(metric: str, nets: tuple[str, ...]) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -64,9 +65,22 @@ def markdown(table: Table) -> str:
     return tabulate(rows, table.columns, tablefmt="github", colalign=sides if rows else None, disable_numparse=True)
 
 
+# What Markdown reads as more than text: the backslash first, as the others are written with one.
+MARKDOWN = (
+    ("\\", "\\\\"),
+    ("&", "&amp;"),
+    ("<", "&lt;"),
+    ("|", "\\|"),
+    ("[", "\\["),
+    ("]", "\\]"),
+    ("\r", " "),
+    ("\n", " "),
+)
+
+
 def _markdown_cell(cell: TableCell) -> str:
     plain = text(cell)
-    for character, escaped in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("[", "\\["), ("\n", " ")):
+    for character, escaped in MARKDOWN:
         plain = plain.replace(character, escaped)
     if isinstance(cell, Target):
         linked = f"[{plain}]({cell.href})" if cell.href else plain
@@ -105,4 +119,6 @@ TEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
 
 
 def _tex(plain: str) -> str:
-    return "".join(TEX.get(character, character) for character in plain)
+    """Text as TeX shows it, character by character: two hyphens would become a dash."""
+    between_hyphens = re.split("(?<=-)(?=-)", plain)
+    return "{}".join("".join(TEX.get(character, character) for character in part) for part in between_hyphens)

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from study.recording.record import Record, read_runs, write_json
 from study.spec import InputError, Spec
+from tests.strategies import TEXTS
 
 SPEC = Spec("digits", 8, "A")
 BEGUN = {"recipe": {"batch": 64}, "data_fingerprint": "f", "commit": "c"}
@@ -62,6 +66,29 @@ def test_a_torn_last_line_is_left_out_and_then_cut_off(tmp_path: Path) -> None:
     again.open(BEGUN)
     assert again.append(row(10))
     assert [json.loads(line) for line in path.read_text().splitlines()] == [row(5), row(10)]
+
+
+VALUES = st.integers() | st.floats(allow_nan=False) | TEXTS | st.none() | st.booleans()
+
+
+@given(st.lists(st.dictionaries(TEXTS, VALUES, max_size=4), max_size=5), st.data())
+def test_what_a_kill_left_is_read_and_continued(contents: list[dict[str, object]], data: st.DataObject) -> None:
+    """The file ends anywhere in its last line: whole rows are read, and a resumed run adds to them."""
+    rows = [row | {"step": step} for step, row in enumerate(contents)]
+    whole = "".join(json.dumps(row) + "\n" for row in rows)
+    lost = data.draw(st.integers(0, len(json.dumps(rows[-1])))) if rows else 0
+    with TemporaryDirectory() as folder:
+        record = Record(Path(folder), SPEC)
+        record.open(BEGUN)
+        record.close()
+        path = record.folder / "metrics.jsonl"
+        path.write_text(whole[: len(whole) - lost])
+        assert record.history() == (rows if lost <= 1 else rows[:-1]), "the line end alone is no loss"
+        record.open(BEGUN)
+        for row in rows:
+            record.append(row)
+        record.close()
+        assert path.read_text() == whole
 
 
 def test_a_torn_line_in_the_middle_is_no_accident_and_is_reported(tmp_path: Path) -> None:
