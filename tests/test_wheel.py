@@ -13,9 +13,7 @@ import pytest
 from study.sweeps import grid
 from tests.support import ENVIRONMENT, ROOT
 
-pytestmark = pytest.mark.process
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.process]
 PARTS = ("study", "reports", "sweeps", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 

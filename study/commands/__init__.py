@@ -1,1 +1,1 @@
-"""The command line: flags, one file per verb, doctor."""
+"""The command line: one file per verb, and the flags that they share."""

@@ -7,7 +7,7 @@ import re
 
 from study.commands.flags import Verbs, add_options, read_options
 from study.machine.options import flag, group_names
-from study.spec import InputError, Spec
+from study.spec import DATASETS, SHORTCUTS, InputError, Spec
 
 MACHINE = (*group_names("step"), "data")
 REPEATED = ("dataset", "depth", "shortcut", "rounds", "steps")  # given again to each of several runs at a time
@@ -15,18 +15,22 @@ REPEATED = ("dataset", "depth", "shortcut", "rounds", "steps")  # given again to
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: a cell, the ways to train it, and how long each is measured."""
-    parser = verbs.add_parser("bench", help="measure how fast a cell trains here; JSON lines on standard output")
-    parser.add_argument("--dataset", default="cifar10", help="(default: %(default)s)")
-    parser.add_argument("--depth", default=20, type=int, help="(default: %(default)s)")
-    parser.add_argument("--shortcut", default="A", help="(default: %(default)s)")
+    parser = verbs.add_parser("bench", help="measure how fast a cell trains on this machine; print JSON lines")
+    parser.add_argument("--dataset", default="cifar10", help=" | ".join(DATASETS) + " (default: %(default)s)")
+    parser.add_argument("--depth", default=20, type=int, help="depth of the network (default: %(default)s)")
+    parser.add_argument("--shortcut", default="A", help=" | ".join(SHORTCUTS) + " (default: %(default)s)")
     parser.add_argument(
-        "--arms", default="ours,plain,bare,loader", help="ways to train, also: compiled (default: %(default)s)"
+        "--arms", default="ours,plain,bare,loader", help="ways to train; also there is: compiled (default: %(default)s)"
     )
-    parser.add_argument("--rounds", default=15, type=int, help="turns of each arm (default: %(default)s)")
-    parser.add_argument("--steps", default=5, type=int, help="steps in a turn (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", default=15, type=int, help="rounds, in each of which every arm takes a turn (default: %(default)s)"
+    )
+    parser.add_argument("--steps", default=5, type=int, help="training steps per turn (default: %(default)s)")
     parser.add_argument("--memory", action="store_true", help="only measure the memory that one step takes")
     parser.add_argument("--jobs", help="only measure the speed of several runs at the same time, as in 1,2,4")
-    parser.add_argument("--pipeline", action="store_true", help="only measure the ImageNet images/s of one core")
+    parser.add_argument(
+        "--pipeline", action="store_true", help="only measure how many ImageNet images per second one core reads"
+    )
     add_options(parser, MACHINE)
     parser.set_defaults(run=run)
 

@@ -15,7 +15,7 @@ from study.data.interface import Check, checked
 from study.machine.device import has_cuda
 from study.recording.wandb import account
 
-RECORD_BYTES = 2**30  # free space below which runs will soon stop: the checkpoints of ResNet-152 take 0.9 GB
+NEEDED_BYTES = 2**30  # with less free space runs will soon stop: the checkpoints of ResNet-152 take 0.9 GB
 
 
 def examine(data: Path, runs: Path) -> Iterator[Check]:
@@ -29,24 +29,33 @@ def examine(data: Path, runs: Path) -> Iterator[Check]:
 
 def _device() -> str:
     if not has_cuda():
-        return f"CPU only, {os.cpu_count()} cores: digits and the smoke and mini recipes are within reach"
+        return f"CPU only, {os.cpu_count()} cores; enough for digits and for the recipes smoke and mini"
     names = {torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
     return f"{torch.cuda.device_count()} x {', '.join(sorted(names))}, CUDA {torch.version.cuda}"
 
 
 def _disk(runs: Path) -> Check:
-    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
-    if not os.access(there, os.W_OK):
-        return Check("runs", "unsound", f"{there} cannot be written; give another folder with --runs=PATH")
-    free = shutil.disk_usage(there).free
-    said = f"{free / 1e9:,.1f} GB free for {runs}"
-    return Check("runs", "sound", said) if free > RECORD_BYTES else Check("runs", "unsound", f"{said}; make room")
+    folder = _nearest(runs.absolute())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return Check("runs", "unsound", f"{folder} is not a folder that can be written; give another with --runs=PATH")
+    free = shutil.disk_usage(folder).free
+    report = f"{free / 1e9:,.1f} GB free for {runs}"
+    if free < NEEDED_BYTES:
+        return Check("runs", "unsound", f"{report}; make room, or give another folder with --runs=PATH")
+    return Check("runs", "sound", report)
+
+
+def _nearest(path: Path) -> Path:
+    """The path if it exists, else the nearest of its parents that does."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def _wandb() -> Check:
     if importlib.util.find_spec("wandb") is None:
-        return Check("wandb", "absent", "the package is not installed; runs are recorded on disk all the same")
+        return Check("wandb", "absent", "not installed; runs are recorded on disk all the same")
     mode = account.resolve_mode("auto")
+    if os.environ.get("WANDB_MODE") == mode:
+        return Check("wandb", "sound", f"{mode}, as WANDB_MODE says")
     if mode == "offline":
-        return Check("wandb", "absent", "no API key: runs are logged offline; to see them online run: wandb login")
-    return Check("wandb", "sound", f"{mode}, by WANDB_MODE or the API key that is configured")
+        return Check("wandb", "absent", "no API key, so runs are logged offline; to log them online run: wandb login")
+    return Check("wandb", "sound", "online, with the API key that is configured")

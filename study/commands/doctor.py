@@ -11,7 +11,7 @@ STYLES = {"sound": "green", "absent": "yellow", "unsound": "red"}
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: the folders that are examined."""
-    parser = verbs.add_parser("doctor", help="show what this machine can run, what is missing, what to do")
+    parser = verbs.add_parser("doctor", help="show what this machine can run, what is missing, and what to do")
     add_options(parser, ["runs", "data"])
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""What the verbs share: the parser, W&B's spelling of flags, the machine options, exit status. Imports no torch."""
+"""What the verbs share: the parser, W&B's spelling of flags, machine options, exit status. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from study.spec import InputError
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reads W&B's spelling too, and reports an error in one line, as all invalid input is reported."""
+    """A parser that also reads W&B's spelling of flags, and raises an InputError instead of printing its usage."""
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Parse the arguments of a command line, spelt by a person or by W&B's macros.
+        """Parse the arguments of a command line, whether a person or W&B's macros wrote them.
 
         Raises:
             InputError: The arguments are invalid.
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         return self.parse_args(spell(arguments, switches(self)))
 
     def error(self, message: str) -> NoReturn:
-        """Raise InputError instead of printing the usage."""
+        """Raise an InputError with the message and the command that shows the help."""
         raise InputError(f"{message}; see: python -m {self.prog} --help")
 
 
@@ -119,7 +119,10 @@ def _spell_flag(flag: str, value: str, switches: Collection[str]) -> list[str]:
 
 
 def entry(program: str, run: Callable[[Sequence[str]], int]) -> int:
-    """Run a command line; returns its exit status, which is 2, after one line, for what the user can fix."""
+    """Run a program on the arguments of this process and return its exit status.
+
+    An InputError becomes one line on standard error and status 2, Ctrl-C status 130.
+    """
     try:
         status = run(sys.argv[1:])
         sys.stdout.flush()
@@ -127,7 +130,7 @@ def entry(program: str, run: Callable[[Sequence[str]], int]) -> int:
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # who reads our output has seen enough, as head does; Python would complain at exit
+    except BrokenPipeError:  # the reader of our output has closed it, as head does; Python would complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

@@ -12,10 +12,14 @@ from study.recipes import per_device_batch, recipe_for
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: a sweep file, the GPUs of the agents, and the machine options that all of them share."""
-    parser = verbs.add_parser("launch", help="create the W&B sweep of a file and start its agents here")
+    parser = verbs.add_parser(
+        "launch", help="create the W&B sweep of a sweep file and start its agents on this machine"
+    )
     parser.add_argument("file", help="a sweep file, or the name of one of this study's, as in digits")
-    parser.add_argument("--gpus", required=True, help="0,1,2,3 or cpu, which starts two agents")
-    parser.add_argument("--gpus-per-run", type=int, default=1, help="(default: %(default)s)")
+    parser.add_argument(
+        "--gpus", required=True, help="numbers of the GPUs, as in 0,1,2,3; or cpu, which starts two agents"
+    )
+    parser.add_argument("--gpus-per-run", type=int, default=1, help="devices of each run (default: %(default)s)")
     add_options(parser, group_names("step", "place"))
     parser.set_defaults(run=run)
 

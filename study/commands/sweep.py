@@ -9,7 +9,7 @@ from study.commands.flags import Verbs, add_options, read_options
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: a sweep file, what to do with its cells, and where they run."""
-    parser = verbs.add_parser("sweep", help="run the cells of a W&B sweep file here, without W&B")
+    parser = verbs.add_parser("sweep", help="run the cells of a sweep file on this machine, without W&B")
     parser.add_argument("file", help="a sweep file, or the name of one of this study's, as in digits")
     parser.add_argument("--jobs", type=int, default=1, help="cells that run at the same time (default: %(default)s)")
     parser.add_argument("--status", action="store_true", help="only show the progress of each cell")

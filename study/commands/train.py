@@ -15,10 +15,16 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb: the five factors of a cell, and where it runs."""
     parser = verbs.add_parser("train", help="train one cell, or resume its training")
     parser.add_argument("--dataset", required=True, help=" | ".join(DATASETS))
-    parser.add_argument("--depth", required=True, type=int, help="6n+2, or 18, 34, 50, 101, 152 for imagenet")
+    parser.add_argument(
+        "--depth", required=True, type=int, help="number of layers: 6n+2, or 18, 34, 50, 101, 152 for imagenet"
+    )
     parser.add_argument("--shortcut", required=True, help=" | ".join(SHORTCUTS) + " (none is a plain network)")
-    parser.add_argument("--recipe", default="paper", help="paper, or a variant (default: %(default)s)")
-    parser.add_argument("--seed", default=0, type=int, help="(default: %(default)s)")
+    parser.add_argument(
+        "--recipe", default="paper", help="how it is trained: paper, or a variant (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", default=0, type=int, help="of the initial weights and the batches (default: %(default)s)"
+    )
     add_options(parser)
     parser.set_defaults(run=run)
 
@@ -29,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
     per_device_batch(recipe_for(spec), machine.devices)
     if summary := Record(machine.runs, spec).summary():  # before torch is imported, which takes seconds
-        print(f"{spec.name} is done already: {describe(Evaluation.from_row(summary))}")
+        print(f"{spec.name} is finished already: {describe(Evaluation.from_row(summary))}")
         return 0
     from study.training.train import quiet, train
 

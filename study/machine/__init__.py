@@ -1,1 +1,1 @@
-"""The machine a run uses: its options, its devices."""
+"""The machine that a run uses: its options and its devices."""

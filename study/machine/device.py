@@ -1,4 +1,4 @@
-"""Devices: what this machine has, what a run may use of it, and how torch is set up for it."""
+"""Devices: what this machine has, what a run can use, and the settings of torch."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from study.machine.options import MachineOptions
 from study.spec import InputError
 
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+FLOAT_BYTES = 4
+RECORD_BYTES = 50 * 2**20  # a record without its checkpoints is smaller
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the one that started it ends, however it ends (Linux)."""
+    """Make the kernel kill this process when its parent ends, even if the parent is killed (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -30,22 +32,29 @@ def has_cuda() -> bool:
     """Whether torch can use a GPU here.
 
     Raises:
-        InputError: there is a GPU and a driver, but torch cannot use them: nobody wants days on the CPU by accident.
+        InputError: There is an NVIDIA driver, but torch cannot use it; training must not fall back to the CPU.
     """
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
     if not available and DRIVER.exists() and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
-        why = str(said[0].message).split("(")[0].strip() if said else "torch finds no device"
-        raise InputError(f"{why}; fix the driver, or train on the CPU with CUDA_VISIBLE_DEVICES= in front")
+        why = str(caught[0].message).split("(")[0].strip() if caught else "torch finds no GPU"
+        raise InputError(
+            f"{why}; fix the driver, or, to train on the CPU, put CUDA_VISIBLE_DEVICES= before the command"
+        )
     return available
 
 
 def check_devices(devices: int) -> None:
-    """Refuse more devices than there are; a CPU is as many as is asked for."""
-    if devices < 1 or (has_cuda() and devices > torch.cuda.device_count()):
-        have = f"{torch.cuda.device_count()} GPUs" if has_cuda() else "a CPU, which is as many devices as you ask for"
-        raise InputError(f"--devices={devices} cannot be had; this machine has {have}")
+    """Refuse fewer than one device, or more GPUs than there are; a CPU can run any number of processes.
+
+    Raises:
+        InputError: That number of devices is not available.
+    """
+    if devices < 1:
+        raise InputError(f"--devices={devices} must be at least 1")
+    if has_cuda() and devices > torch.cuda.device_count():
+        raise InputError(f"--devices={devices} is not available; this machine has {torch.cuda.device_count()} GPUs")
 
 
 def step_mode(machine: MachineOptions, in_memory: bool) -> str:
@@ -59,33 +68,40 @@ def step_mode(machine: MachineOptions, in_memory: bool) -> str:
     lacks = {
         "a GPU": not has_cuda(),
         "one device": machine.world_size > 1,
-        "images that lie in memory": not in_memory,
+        "images in memory": not in_memory,
     }
     missing = [what for what, is_missing in lacks.items() if is_missing]
     if machine.step == "graph" and missing:
-        raise InputError(f"--step=graph needs {' and '.join(missing)}; give --step=auto, which takes what there is")
+        raise InputError(f"--step=graph needs {' and '.join(missing)}; give --step=auto, which uses a graph if it can")
     return "plain" if missing else "graph"
 
 
 def configure_torch(precision: str) -> None:
     """Set torch's switches: deterministic convolutions, and TF32 for fp32 on GPUs that have it."""
-    torch.backends.cudnn.deterministic = True  # or a resumed run would end elsewhere
+    torch.backends.cudnn.deterministic = True  # otherwise a resumed run would end with other weights
     torch.backends.cudnn.allow_tf32 = True
     torch.set_float32_matmul_precision("high")
     if precision == "bf16" and not has_cuda() and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        print("study: this processor has no arithmetic for bf16; --precision=32 is faster here", file=sys.stderr)
+        print("study: this processor has no bf16 instructions; --precision=32 is faster here", file=sys.stderr)
 
 
 def check_disk(folder: Path, parameters: int) -> None:
-    """Refuse a disk that cannot hold two checkpoints (weights and momentum) and the record."""
-    need = 2 * 2 * 4 * parameters + 50 * 2**20
+    """Refuse a disk without room for the record and two checkpoints, as the old one is replaced by the new.
+
+    Raises:
+        InputError: The free space of the folder's disk is too small.
+    """
+    checkpoint = 2 * FLOAT_BYTES * parameters  # weights and momentum
+    needed = 2 * checkpoint + RECORD_BYTES
     free = shutil.disk_usage(folder).free
-    if free < need:
-        raise InputError(f"{folder} has {free >> 20} MiB free, but needs {need >> 20}; make room or give --runs=PATH")
+    if free < needed:
+        raise InputError(
+            f"{folder} has {free >> 20} MiB free and a run needs {needed >> 20}; make room, or give --runs=PATH"
+        )
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process has held: on the GPU where there is one."""
+    """The peak memory of this process in MiB: of the GPU if there is one, else resident memory."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,4 +1,7 @@
-"""NVIDIA's multi-process service: kernels of several processes at a time on one GPU, which small nets leave idle."""
+"""NVIDIA's multi-process service (MPS): several processes run kernels on one GPU at the same time.
+
+One small network leaves most of a GPU idle.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,14 @@ CONTROL = "nvidia-cuda-mps-control"
 
 @contextmanager
 def shared_gpu(processes: int) -> Iterator[dict[str, str]]:
-    """Serve the processes started inside.
+    """Run the service while the context is open.
+
+    Args:
+        processes: Number of processes that will share the GPU; one needs no service.
 
     Yields:
-        The environment that they need; empty for one process, where there is no such service, or where one runs.
-        Processes then take turns on the GPU.
+        The environment variables that those processes need. Empty if the service is not needed, not installed, already
+        running, or does not start; without a service the processes take turns on the GPU.
     """
     if processes == 1 or shutil.which(CONTROL) is None or "CUDA_MPS_PIPE_DIRECTORY" in os.environ:
         yield {}

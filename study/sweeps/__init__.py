@@ -1,1 +1,1 @@
-"""Grid files: read, run on this machine, or distributed by W&B's agents."""
+"""Sweep files: reading them, running their cells on this machine, or having W&B's agents run them."""

@@ -1,7 +1,7 @@
-"""Create a W&B sweep and start one agent per slice of the GPUs: the same grid file, handed out by W&B.
+"""``study launch``: create a W&B sweep and start one agent per slice of this machine's GPUs.
 
-What a machine is like reaches its agents as variables (STUDY_DEVICES, STUDY_RUNS ...), never through the sweep: agents
-on other nodes, with other GPUs, can join it.
+The machine options reach the agents as environment variables (STUDY_DEVICES, STUDY_RUNS ...), never through the sweep,
+so agents on other nodes with other GPUs can join it.
 """
 
 from __future__ import annotations
@@ -26,28 +26,50 @@ from study.sweeps.display import Display, print_table
 from study.sweeps.grid import command
 from study.sweeps.local import interrupt
 
-STAGGER = 2.0  # seconds between two agents' starts, so that they don't ask for the same thing at once
-GRACE = 120.0  # seconds that a stopped run has for its checkpoint and for W&B
+STAGGER = 2.0  # seconds between the starts of two agents, so that they do not ask the server at the same moment
+GRACE = 120.0  # seconds that a stopped run has to write its checkpoint and to finish with W&B
 CPU_AGENTS = 2
-FOREIGN = (  # what a surrounding job leaves in the environment and would bind every run of this machine to one another
-    *("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE"),
-    *("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_SERVICE"),
+FOREIGN = (  # variables of a surrounding job, which would make all runs of this machine parts of that job
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "RANK",
+    "LOCAL_RANK",
+    "NODE_RANK",
+    "GROUP_RANK",
+    "WORLD_SIZE",
+    "WANDB_RUN_ID",
+    "WANDB_SWEEP_ID",
+    "WANDB_SWEEP_PARAM_PATH",
+    "WANDB_SERVICE",
 )
 
 
 @dataclass(frozen=True)
 class Slice:
-    """What one agent may use."""
+    """The part of the machine that one agent uses.
+
+    Attributes:
+        name: As in the record of a run and in the name of the agent's log: ``gpu0+1``.
+        variables: The environment variables that restrict a process to it.
+    """
 
     name: str
     variables: Mapping[str, str]
 
 
 def slices(gpus: str, per_run: int) -> list[Slice]:
-    """One slice per agent: ``0,1,2,3`` by twos is two of two GPUs, ``cpu`` is two agents on the CPU.
+    """Divide the GPUs into one slice per agent; ``cpu`` gives two agents on the CPU.
+
+    Args:
+        gpus: ``cpu``, or the numbers of the GPUs with commas between them.
+        per_run: Number of devices of one run.
 
     Raises:
-        InputError: the GPUs are not numbers, are named twice, or do not divide among the runs.
+        InputError: The GPUs are not numbers, are named twice, or do not divide into runs of `per_run`.
+
+    Example:
+        >>> [part.name for part in slices("0,1,2,3", 2)]
+        ['gpu0+1', 'gpu2+3']
     """
     if per_run < 1:
         raise InputError(f"--gpus-per-run={per_run} must be at least 1")
@@ -57,7 +79,7 @@ def slices(gpus: str, per_run: int) -> list[Slice]:
         return [Slice(f"cpu{i}", shared) for i in range(CPU_AGENTS)]
     numbers = gpus.split(",")
     if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
-        raise InputError(f"--gpus={gpus} is no list of GPUs; write --gpus=0,1,2,3 or --gpus=cpu")
+        raise InputError(f"--gpus={gpus} is not a list of different GPUs; write --gpus=0,1,2,3 or --gpus=cpu")
     if len(numbers) % per_run:
         raise InputError(f"{len(numbers)} GPUs do not divide into runs of {per_run}; change --gpus or --gpus-per-run")
     shares = [numbers[i : i + per_run] for i in range(0, len(numbers), per_run)]
@@ -65,43 +87,54 @@ def slices(gpus: str, per_run: int) -> list[Slice]:
 
 
 def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], machine: MachineOptions) -> int:
-    """Have W&B hand out the cells of a grid file to this machine's agents, and see that none is left over.
+    """Create the W&B sweep of a file, run one agent per slice, and finish what they leave.
 
-    A cell that was handed out but not finished (W&B never hands it out again) is trained here once the agents are done.
+    W&B never hands out a cell twice. A cell that no agent finished is trained here after the agents have ended.
 
-    Returns 0 when all cells are finished, 1 when one is not, 128 + signal when stopped: the cells that run are stopped
-    after a checkpoint and no other is begun.
+    Returns:
+        0 if all cells are finished, 1 if one is not, 128 + signal if stopped. Then the running cells stop too, each
+        after a checkpoint, and no other starts.
 
     Raises:
-        InputError: no account, W&B cannot be reached, or the runs folder cannot be written.
+        InputError: There is no account, W&B cannot be reached, or the runs folder cannot be written.
     """
-    runs = machine.runs
+    logs = machine.runs / CLIENT
     try:
-        (runs / CLIENT).mkdir(parents=True, exist_ok=True)
+        logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise unwritable(runs, error) from None
+        raise unwritable(machine.runs, error) from None
     sweep = create(file)
-    workers = [_Worker(part, environment(part, machine), runs / CLIENT / f"agent-{part.name}.log") for part in fleet]
-    records = [Record(runs, spec) for spec in specs]
+    workers = [_Worker(part, environment(part, machine), logs / f"agent-{part.name}.log") for part in fleet]
+    records = [Record(machine.runs, spec) for spec in specs]
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        for worker in workers:
-            worker.commands.append([sys.executable, "-m", "wandb", "agent", "--forward-signals", sweep])
-        _watch(workers, records)
-        for i, record in enumerate(_unfinished(records)):
-            workers[i % len(workers)].commands.append(command(record.spec, ["--wandb=online"]))
-        _watch(workers, records)
+        _run(workers, records, sweep)
     except KeyboardInterrupt as stop:
-        for worker in workers:
-            worker.stop()
-        for worker in workers:
-            worker.wait()
+        _stop(workers)
         return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
-    print_table(f"{len(specs)} cells in {runs}, sweep {sweep}", records)
-    left = _unfinished(records)
-    for record in left:
-        print(f"study: {record.spec.name} is not finished; see {runs / CLIENT}/agent-*.log", file=sys.stderr)
-    return int(bool(left))
+    print_table(f"{len(specs)} cells in {machine.runs}, sweep {sweep}", records)
+    unfinished = _unfinished(records)
+    for record in unfinished:
+        print(f"study: {record.spec.name} is not finished; see {logs}/agent-*.log", file=sys.stderr)
+    return 1 if unfinished else 0
+
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    """Tell all workers to stop, then wait for each."""
+    for worker in workers:
+        worker.stop()
+    for worker in workers:
+        worker.wait()
+
+
+def _run(workers: Sequence[_Worker], records: Sequence[Record], sweep: str) -> None:
+    """Run the agents until they end, then train what they left unfinished."""
+    for worker in workers:
+        worker.commands.append([sys.executable, "-m", "wandb", "agent", "--forward-signals", sweep])
+    _watch(workers, records)
+    for i, record in enumerate(_unfinished(records)):
+        workers[i % len(workers)].commands.append(command(record.spec, ["--wandb=online"]))
+    _watch(workers, records)
 
 
 def _unfinished(records: Sequence[Record]) -> list[Record]:
@@ -109,15 +142,19 @@ def _unfinished(records: Sequence[Record]) -> list[Record]:
 
 
 def create(file: Path) -> str:
-    """Make the sweep in W&B; returns its path, ENTITY/PROJECT/SWEEP."""
-    instead = f"without W&B: python -m study sweep {file}"
+    """Create the sweep in W&B and return its path, ENTITY/PROJECT/SWEEP.
+
+    Raises:
+        InputError: W&B is not installed, there is no account, or W&B cannot be reached.
+    """
+    instead = f"run it without W&B: python -m study sweep {file}"
     resolve_mode("online")  # raises if the package is not installed
     check_account(instead)
-    with wandb_call("W&B cannot make the sweep", f"fix it, or {instead}"):
+    with wandb_call("W&B cannot create the sweep", f"fix it, or {instead}"):
         import wandb
 
         sweep = wandb.sweep(yaml.safe_load(file.read_text()), project=os.environ.get("WANDB_PROJECT", PROJECT))
-    # wandb.sweep returns the sweep's id alone; where the server made it, the client says in these two variables only.
+    # wandb.sweep returns the sweep's id only; it sets these two variables to the server's answer.
     return "/".join((os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep))
 
 
@@ -133,7 +170,7 @@ def environment(part: Slice, machine: MachineOptions) -> dict[str, str]:
 
 
 class _Worker:
-    """A slice and the commands that it runs one after the other, its output in a log."""
+    """Runs commands on one slice, one after the other; their output goes to a log."""
 
     def __init__(self, part: Slice, environment: Mapping[str, str], log: Path) -> None:
         self.environment = environment
@@ -142,25 +179,25 @@ class _Worker:
         self.process: subprocess.Popen[bytes] | None = None
 
     def is_busy(self) -> bool:
-        """Whether something runs; begins the next command where nothing does."""
+        """Whether a command is running; if none is, start the next one."""
         if self.process and self.process.poll() is None:
             return True
         if not self.commands:
             return False
-        with self.log.open("ab") as log:  # in a session of its own, which a Ctrl-C at our terminal does not reach
+        with self.log.open("ab") as log:  # a session of its own: Ctrl-C at our terminal must not reach it directly
             self.process = subprocess.Popen(
                 self.commands.popleft(), env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
         return True
 
     def stop(self) -> None:
-        """Ask what runs to checkpoint and end: an agent passes the signal on to its run."""
+        """Tell the running command to write a checkpoint and exit; an agent passes the signal on to its run."""
         self.commands.clear()
         if self.process:
             self.process.terminate()
 
     def wait(self) -> None:
-        """Wait for it, but not for ever; what a killed agent leaves dies with it."""
+        """Wait until the command has ended; kill it after `GRACE` seconds, and its run ends with it."""
         if self.process:
             try:
                 self.process.wait(GRACE)
@@ -169,7 +206,7 @@ class _Worker:
 
 
 def _watch(workers: Sequence[_Worker], records: Sequence[Record]) -> None:
-    """Show what runs where until nothing does; a line for each cell that begins or ends."""
+    """Start the agents and wait until all have ended; print a line for each cell that starts or ends."""
     states: dict[str, str] = {}
     with Display(len(records)) as display:
         for worker in workers:
@@ -182,7 +219,7 @@ def _watch(workers: Sequence[_Worker], records: Sequence[Record]) -> None:
 
 
 def _show(record: Record, states: dict[str, str], display: Display) -> None:
-    """Say when a cell begins or ends, and move its bar."""
+    """Print a line if the state of a cell has changed, and update its progress bar."""
     state, before = record.state(), states.get(record.spec.name, "missing")
     where = record.provenance().get("slice") or ""
     if state == "running":

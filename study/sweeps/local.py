@@ -44,27 +44,27 @@ def run(specs: Sequence[Spec], machine: MachineOptions, jobs: int) -> int:
         checkpoint, and no other starts.
 
     Raises:
-        InputError: `jobs` is less than 1.
+        InputError: `jobs` is less than 1, or the runs folder cannot be written.
     """
     if jobs < 1:
         raise InputError(f"--jobs={jobs} must be at least 1")
     records = [Record(machine.runs, spec) for spec in specs]
     signal.signal(signal.SIGTERM, interrupt)
     with shared_gpu(jobs) as service, Display(len(records)) as display, ThreadPoolExecutor(jobs) as pool:
-        cells = [_Job(record, machine, jobs, service) for record in records]
-        waiting = [pool.submit(cell.run, display) for cell in cells]
+        started = [_Job(record, machine, jobs, service) for record in records]
+        waiting = [pool.submit(job.run, display) for job in started]
         try:
             statuses = [future.result() for future in waiting]
         except KeyboardInterrupt as stop:
             pool.shutdown(wait=False, cancel_futures=True)
-            for cell in cells:
-                cell.stop()
+            for job in started:
+                job.stop()
             return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
     print_table(f"{len(specs)} cells in {machine.runs}", records)
-    failed = [(r, status) for r, status in zip(records, statuses, strict=True) if status]
-    for record, status in failed:
-        print(f"study: {record.spec.name} ended with status {status}: {_last_words(record)}", file=sys.stderr)
-    return 1 if failed else 0
+    for record, status in zip(records, statuses, strict=True):
+        if status:
+            print(f"study: {record.spec.name} ended with status {status}: {_last_words(record)}", file=sys.stderr)
+    return 1 if any(statuses) else 0
 
 
 def interrupt(signum: int, _: FrameType | None) -> None:

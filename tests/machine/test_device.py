@@ -24,7 +24,7 @@ def test_a_disk_must_hold_two_checkpoints_and_the_record(share: float, fits: boo
     if fits:
         check_disk(tmp_path, parameters)
         return
-    with pytest.raises(InputError, match=r"MiB free, but .* make room or give --runs=PATH"):
+    with pytest.raises(InputError, match=r"MiB free and a run needs .* make room, or give --runs=PATH"):
         check_disk(tmp_path, parameters)
 
 
@@ -46,6 +46,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 @pytest.mark.parametrize(("first", "survives"), [(BOUND, False), ("", True)])
 def test_a_bound_process_dies_with_its_parent_however_that_ends(first: str, survives: bool) -> None:

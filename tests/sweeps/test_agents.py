@@ -265,8 +265,8 @@ def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding
     ("gpus", "per_run", "says"),
     [
         ("0,1,2", 2, "3 GPUs do not divide into runs of 2"),
-        ("0,0", 1, "--gpus=0,0 is no list of GPUs"),
-        ("all", 1, "--gpus=all is no list of GPUs; write --gpus=0,1,2,3 or --gpus=cpu"),
+        ("0,0", 1, "--gpus=0,0 is not a list of different GPUs"),
+        ("all", 1, "--gpus=all is not a list of different GPUs; write --gpus=0,1,2,3 or --gpus=cpu"),
         ("0", 0, "--gpus-per-run=0 must be at least 1"),
     ],
 )
@@ -287,7 +287,7 @@ def test_launch_into_a_folder_that_cannot_be_written_makes_no_sweep(bench: Bench
 def test_launch_without_an_account_or_a_server_is_one_line(bench: Bench) -> None:
     bench.server.close()
     small(bench.folder)
-    for variables, says in (({"WANDB_API_KEY": ""}, "wandb login"), ({}, "W&B cannot make the sweep")):
+    for variables, says in (({"WANDB_API_KEY": ""}, "wandb login"), ({}, "W&B cannot create the sweep")):
         words = ("study", "launch", str(bench.folder / "small.yaml"), "--gpus=cpu")
         since = time.monotonic()
         done = run(*words, **bench.environment | variables)
@@ -308,4 +308,4 @@ def test_a_client_that_never_ends_does_not_hold_the_launch(bench: Bench) -> None
     finally:
         os.kill(service, signal.SIGKILL)
     said = (bench.folder / "output.log").read_text()
-    assert "W&B cannot make the sweep" in said and said.count("\n") == 1, said
+    assert "W&B cannot create the sweep" in said and said.count("\n") == 1, said

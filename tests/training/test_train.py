@@ -56,7 +56,7 @@ def test_the_confusion_matrix_has_each_test_image_once(undisturbed: Record, two_
 def test_a_finished_cell_is_done_at_once(undisturbed: Record) -> None:
     before = (undisturbed.folder / "summary.json").stat().st_mtime_ns
     again = train(undisturbed.folder.parent)
-    assert again.returncode == 0 and "is done already" in again.stdout
+    assert again.returncode == 0 and "is finished already" in again.stdout
     assert (undisturbed.folder / "summary.json").stat().st_mtime_ns == before
 
 
