@@ -72,7 +72,6 @@ MARKDOWN = (
     ("<", "&lt;"),
     ("|", "\\|"),
     ("[", "\\["),
-    ("]", "\\]"),
     ("\r", " "),
     ("\n", " "),
 )
@@ -83,9 +82,14 @@ def _markdown_cell(cell: TableCell) -> str:
     for character, escaped in MARKDOWN:
         plain = plain.replace(character, escaped)
     if isinstance(cell, Target):
-        linked = f"[{plain}]({cell.href})" if cell.href else plain
+        linked = _markdown_link(plain, cell.href) if cell.href else plain
         return f'<a id="{cell.anchor}"></a>{linked}'
-    return f"[{plain}]({cell.href})" if isinstance(cell, Link) else plain
+    return _markdown_link(plain, cell.href) if isinstance(cell, Link) else plain
+
+
+def _markdown_link(escaped: str, href: str) -> str:
+    """A link; a bracket in its text does not end it."""
+    return "[{}]({})".format(escaped.replace("]", "\\]"), href)
 
 
 def to_csv(table: Table) -> str:
