@@ -17,18 +17,22 @@ def parser() -> Parser:
     add_version(top)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     gather = verbs.add_parser("gather", help="read run records into a snapshot")
-    gather.add_argument("--runs", type=Path, help="(default: runs; with --wandb none)")
+    gather.add_argument("--runs", type=Path, help="folder of the run records (default: runs; with --wandb: none)")
     gather.add_argument("--wandb", metavar="ENTITY/PROJECT", help="also read the runs of a W&B project")
-    gather.add_argument("--out", type=Path, required=True, help="where the snapshot goes")
+    gather.add_argument("--out", type=Path, required=True, help="folder that the snapshot is written to")
     gather.add_argument("--add", action="store_true", help="keep the runs of the snapshot that is there, and add these")
     build = verbs.add_parser("build", help="write the report from a snapshot alone")
-    build.add_argument("--out", type=Path, required=True, help="where the snapshot lies and the report goes")
+    build.add_argument("--out", type=Path, required=True, help="folder of the snapshot, and of the report")
     build.add_argument(
-        "--check", action="store_true", help="write nothing; fail where the report is not the snapshot's"
+        "--check",
+        action="store_true",
+        help="write nothing; exit with 1 if the report differs from what the snapshot gives",
     )
-    build.add_argument("--readme", type=Path, help="also write the first table and figure between this file's marks")
+    build.add_argument(
+        "--readme", type=Path, help="also write the leading table and figure between the marks of this file"
+    )
     publish = verbs.add_parser("publish", help="post the report and a workspace of live panels to W&B")
-    publish.add_argument("--out", type=Path, required=True, help="where the report lies")
+    publish.add_argument("--out", type=Path, required=True, help="folder of the report")
     publish.add_argument("--wandb", metavar="ENTITY/PROJECT", required=True, help="where the runs are")
     return top
 
@@ -51,7 +55,7 @@ def _gather(options: argparse.Namespace) -> int:
         for line in differing:
             print(line)
     snapshot.write(gathered, options.out)
-    print(f"{len(gathered.counting)} of {len(gathered.runs)} runs count; the snapshot lies in {options.out}")
+    print(f"{len(gathered.counting)} of {len(gathered.runs)} runs count; the snapshot is in {options.out}")
     for row in gathered.excluded.to_dict("records"):
         print(f"  {row['run']} does not count: {row['reason']}")
     return 0
@@ -65,7 +69,7 @@ def _build(options: argparse.Namespace) -> int:
     if options.check:
         stale = render.check(gathered, out)
         for name in stale:
-            print(f"{out / name} is not what its snapshot gives; run: python -m reports build --out={out}")
+            print(f"{out / name} differs from what its snapshot gives; run: python -m reports build --out={out}")
         return 1 if stale else 0
     files = render.build(gathered, out)
     print(f"{len(files)} files written; read {out / 'report.html'} or {out / 'REPORT.md'}")

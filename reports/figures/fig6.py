@@ -48,7 +48,7 @@ def _paper_panel(history: pd.DataFrame, e: Evidence, panel: str) -> Panel:
 
 
 def _draw_paper(panels: list[Panel], labels: list[list[tuple[Net, str]]]) -> Figure:
-    """The paper's three panels with its axes; the last begins where 1202 layers have left the warm-up far behind."""
+    """The paper's three panels with its axes; as in the paper, the last one starts at 35,000 steps."""
     figure, axes = panels_of(1, 3, (10.8, 3.9))
     for axis, panel, entries in zip(axes, panels, labels, strict=True):
         draw_panel(axis, panel)

@@ -16,7 +16,7 @@ def hours(results: pd.DataFrame) -> Drawing:
     panels = {f"{dataset}, {recipe}": runs for (dataset, recipe), runs in results.groupby(["dataset", "recipe"])}
     best = [runs.nsmallest(1, "test_error").iloc[0] for runs in panels.values()]
     said = [f"{run['run']} is lowest, {run['test_error']:.2f} % in {run['hours']:.2g} hours." for run in best]
-    caption = "Test error against hours of training and evaluation, a point per run."
+    caption = "Test error against hours of training and evaluation, one point per run."
     return Drawing("hours", caption, " ".join(said), lambda: _draw(panels))
 
 

@@ -43,14 +43,14 @@ def _draw_gradients(panels: list[Panel]) -> Figure:
 
 
 def blocks(found: pd.DataFrame, e: Evidence) -> Drawing:
-    """What each block still changes: distance, error without it, error of a linear classifier on its output."""
+    """What each block contributes: its change of the input, the error without it, a linear classifier on its output."""
     found = of_comparison(found, e)
     panels = [Panel(title, tuple(probe_series(found, e, "block", column))) for column, title in BLOCK_PANELS.items()]
     without = next(panel for panel in panels if panel.title == BLOCK_PANELS["without"])
     said = ", ".join(f"{line.label} {median(line.mean):.0f} %" for line in without.series)
     caption = (
-        f"What each block still does ({e.comparison.name}). Middle: its shortcut alone, or in a plain net the "
-        "identity, in its place. Right: logistic regression on the mean of its output over positions."
+        f"What each block contributes ({e.comparison.name}). Middle: the block is replaced by its shortcut, in a plain "
+        "net by the identity. Right: logistic regression on its output, averaged over positions."
     )
     alternative = f"Median test error without a block: {said}."
     return Drawing(f"blocks-{e.comparison.slug}", caption, alternative, lambda: _draw_blocks(panels))

@@ -24,11 +24,11 @@ from study.recording.record import Run
 
 
 def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
-    """The tables of runs, and a row for each that was found but is none of ours or a duplicate.
+    """The tables of runs; a run that does not count has a row, too.
 
     Args:
-        runs: Under the names that they shall have in the tables: a cell's, where one run of it is to count.
-        excluded: Why a run does not count, by its name; also of names that are not among the runs.
+        runs: By their names in the tables: the cell's name for the run that counts.
+        excluded: Why a run does not count, by its name; names that are not among the runs could not be read.
     """
     rows = [_run_row(name, run, excluded.get(name) or exclusion_reason(run)) for name, run in runs.items()]
     unreadable = {name: why for name, why in excluded.items() if name not in runs}
@@ -94,7 +94,7 @@ def exclusion_reason(run: Run) -> str:
         return f"no evaluation after its last step, {steps:,}"
     seen = [row["step"] for row in run.history]
     if any(later <= earlier for earlier, later in pairwise(seen)):
-        return "its steps do not rise: two records were mixed"
+        return "its steps do not increase: two records were mixed"
     lost = next((row["step"] for row in [*run.history, run.summary] if _not_numbers(row)), None)
     return "" if lost is None else f"diverged: its loss is not a number at step {lost:,}"
 

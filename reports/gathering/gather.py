@@ -1,4 +1,4 @@
-"""From records to a snapshot: off the disk, out of W&B, or both; a run that is found in both is one run."""
+"""Gather run records into a snapshot: from disk, from W&B, or both; a run that is in both is one run."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ def _fuller(here: Run, there: Run) -> Run:
 
 
 def _name(runs: Sequence[Run]) -> tuple[dict[str, Run], dict[str, str]]:
-    """Each run under a name of its own, and why the second run of a cell does not count.
+    """Each run under a name of its own, and the reasons why second runs of a cell do not count.
 
-    Of several the first that was begun counts, finished ones before others: nobody chooses the better one.
+    Of several runs of a cell the one that was started first counts, finished ones before others, so that nobody chooses
+    the better one.
     """
     same = defaultdict(list)
     for run in runs:
@@ -69,5 +70,5 @@ def _name(runs: Sequence[Run]) -> tuple[dict[str, Run], dict[str, str]]:
             named[again] = run
             duplicates[again] = f"a duplicate: the cell was trained before, as run {first.wandb_id}"
             if not run.history:
-                duplicates[again] = "handed out by W&B, but never begun: the cell is another run's"
+                duplicates[again] = "handed out by W&B but never started: another run has trained the cell"
     return named, duplicates

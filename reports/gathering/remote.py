@@ -1,6 +1,6 @@
-"""Runs as W&B has them: full histories, never the sampled 500 points, kept on disk until a run has more rows.
+"""Read runs from W&B: full histories, never the sampled 500 points, cached on disk until a run has more rows.
 
-Requests that fail are tried again with growing pauses by the client itself.
+The client itself retries failed requests, with growing pauses.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Incomplete(Exception):
 
 
 def read_wandb(path: str) -> tuple[list[Recorded], dict[str, str]]:
-    """Every run of ENTITY/PROJECT, and the runs that are none of ours or came incomplete, each with the reason.
+    """Every run of ENTITY/PROJECT, and the runs that are not of this project or came incomplete, each with the reason.
 
     Raises:
         InputError: no account, no such project, or W&B cannot be reached.
@@ -53,7 +53,7 @@ def read_wandb(path: str) -> tuple[list[Recorded], dict[str, str]]:
 
 
 def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str, str]]:
-    """The runs, several at a time."""
+    """Read several runs at a time."""
     excluded: dict[str, str] = {}
     ours: list[tuple[Spec, Run]] = []
     for run in listed:
@@ -77,7 +77,7 @@ def _spec(run: Run) -> Spec:
     """The cell that a run's configuration names."""
     factors = {name: run.config[name] for name in FACTORS if name in run.config}  # a sweep need not name all
     if missing := [name for name in FACTORS[:3] if name not in factors]:
-        raise InputError(f"no run of this study: its configuration has no {', '.join(missing)}")
+        raise InputError(f"not created by this project: its configuration has no {', '.join(missing)}")
     return Spec(**factors | {"shortcut": factors["shortcut"] or "none"})  # YAML's null is a plain net
 
 
@@ -106,7 +106,7 @@ def _record(spec: Spec, run: Run, cache: Path) -> Recorded:
 
 
 def _parts(run: Run, is_finished: bool, cache: Path) -> Row:
-    """Rows and responses, from the cache where the run has not moved since.
+    """Rows and responses, from the cache if the run has no new rows.
 
     Raises:
         Incomplete: rows were missing at each attempt.
@@ -119,7 +119,7 @@ def _parts(run: Run, is_finished: bool, cache: Path) -> Row:
         if len(rows) == run.historyLineCount:
             break
     else:
-        raise Incomplete(f"W&B gave {len(rows)} of its {run.historyLineCount} rows; gather again")
+        raise Incomplete(f"W&B returned {len(rows)} of {run.historyLineCount} rows; gather again")
     parts = {"rows": _evaluations(rows), "responses": _file(run, "responses.json") if is_finished else None}
     cache.mkdir(parents=True, exist_ok=True)
     write_json(kept, parts, indent=None)
@@ -127,14 +127,14 @@ def _parts(run: Run, is_finished: bool, cache: Path) -> Row:
 
 
 def _evaluations(rows: Iterable[Row]) -> list[Row]:
-    """The rows that are evaluations, without W&B's own keys; of a step that came twice the later."""
+    """The rows that are evaluations, without W&B's own keys; of two rows of one step the later."""
     own = ({key: value for key, value in row.items() if not key.startswith("_")} for row in rows)
     by_step = {row["step"]: row for row in own if is_evaluation(row)}
     return [by_step[step] for step in sorted(by_step)]
 
 
 def _numbers(row: Row) -> Row:
-    """A row with numbers where W&B sends words for what is no number."""
+    """A row with floats where W&B sends the words NaN and Infinity."""
     return {key: NOT_NUMBERS.get(value, value) if isinstance(value, str) else value for key, value in row.items()}
 
 

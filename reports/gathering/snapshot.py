@@ -76,7 +76,7 @@ class Snapshot:
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """The runs that count, with what tables and claims ask of them (errors in percent).
+        """The runs that count, with the metrics that tables and claims need (errors in percent).
 
         test_error: of the last step.
         train_error: the running one is noisy, so a mean over the last `LAST_PARTS` of `PARTS` parts of the run.
@@ -141,7 +141,7 @@ def read(folder: Path) -> Snapshot:
         InputError: they are not there.
     """
     if not (folder / "runs.csv").exists():
-        raise InputError(f"{folder} holds no snapshot; run: python -m reports gather --runs=runs --out={folder}")
+        raise InputError(f"{folder} has no snapshot; run: python -m reports gather --runs=runs --out={folder}")
     text = dict.fromkeys(("commit", "precision", "shortcut", "reason", "url", "torch"), str)
     missing = {column: [""] for column in RUN_COLUMNS if column != "reason"}
     runs = pd.read_csv(
@@ -155,7 +155,7 @@ def read(folder: Path) -> Snapshot:
 
 
 def _renamed(runs: pd.DataFrame) -> dict[str, Spec]:
-    """The cells whose recipe was renamed since the snapshot was gathered, by the name that their run has in it."""
+    """The cells whose recipe was renamed after the snapshot was gathered, by the old name of their run."""
     rows = runs.loc[runs["dataset"].notna(), ["run", *FACTORS]].itertuples(index=False, name=None)
     specs = {
         run: (Spec(dataset, int(depth), shortcut, recipe, int(seed)), recipe)
@@ -165,7 +165,7 @@ def _renamed(runs: pd.DataFrame) -> dict[str, Spec]:
 
 
 def _read_gz(path: Path) -> pd.DataFrame:
-    """A packed table; one of probes that is not there has no rows, as snapshots up to 2026-11-21 have none."""
+    """A packed table. A table of probes that is not there has no rows: snapshots up to 2026-11-21 have none."""
     name = path.name.removesuffix(".csv.gz")
     if name in PROBE_COLUMNS and not path.exists():
         return _nothing(name)

@@ -1,4 +1,4 @@
-"""What a claim is, what is found of it, and how one is declared: `claim` over the function that judges it."""
+"""What a claim and its finding are, and the decorator `claim` that declares one over the function that judges it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The paper's statements as functions: from the results of comparable runs to a verdict that can be checked.
+"""All claims of the paper, and their verdicts: from the results of comparable runs to one of five words.
 
-A comparison is one data set under one recipe. A missing run never passes, one seed shows a direction only, and a recipe
-that is scaled down never gives more than "toy". Claims are numbered in the paper's order (C01 to C36).
+A comparison is one data set under one recipe. A missing run never supports a claim, and one seed shows a direction
+only. Runs under a scaled-down recipe decide no claim: their verdict is "scaled down" (`toy` in claims.json). Claims are
+numbered in the paper's order (C01 to C36).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _is_judged(claim: Claim, evidence: Evidence) -> bool:
 
 
 def give_verdict(finding: Finding, is_scaled_down: bool) -> Finding:
-    """Give a finding its verdict."""
+    """Give a finding its verdict: what follows from its adjusted chances, the scale of the recipe, and missing runs."""
     if finding.missing:
         return replace(finding, verdict="missing", direction="")
     if is_scaled_down:

@@ -1,4 +1,4 @@
-"""The few forms that the paper's statements have: an order, a margin, a limit, a prediction, a count."""
+"""The forms that the paper's statements have: an order, a margin, a limit, a prediction, a count."""
 
 from __future__ import annotations
 
@@ -114,9 +114,9 @@ def predicts(e: Evidence, metric: str, net: Net, value: float, width: float) -> 
 
 
 def all_of(*findings: Finding) -> Finding:
-    """All statements hold at once: as certain as the least certain; refuted when one of them is (Bonferroni).
+    """The statement that all hold: as certain as the least certain one, contradicted if one is (Bonferroni).
 
-    The effect is the least certain one's, among those that disagree where any does.
+    The effect shown is that of the least certain finding; if some disagree, of the least certain of those.
     """
     missing = tuple(dict.fromkeys(name for f in findings for name in f.missing))
     worst = max(findings, key=lambda f: (f.direction == "disagrees", -1.0 if math.isnan(f.p_for) else f.p_for))

@@ -1,4 +1,4 @@
-"""Tests and intervals, by scipy. Numbers in, numbers out: no frames, no figures.
+"""Statistical tests and intervals on plain numbers, by scipy.
 
 Every test gives two chances: of results so extreme if the statement were false (`p_for`), and if it were true
 (`p_against`). One seed on a side leaves both undefined (nan), never small.
@@ -85,7 +85,7 @@ def one_more(a: Seeds, value: float) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's adjustment over a family; undefined chances are no members of it."""
+    """Holm's adjustment over a family; undefined chances are left out."""
     members = sorted((value, i) for i, value in enumerate(p) if not np.isnan(value))
     adjusted, worst = [nan] * len(p), 0.0
     for rank, (value, i) in enumerate(members):

@@ -38,13 +38,13 @@ def publish(folder: Path, project: str) -> dict[str, str]:
         InputError: nothing was built there, the extra or the account is missing, or W&B cannot be reached.
     """
     if not (folder / "REPORT.md").exists():
-        raise InputError(f"{folder} holds no REPORT.md; run: python -m reports build --out={folder}")
+        raise InputError(f"{folder} has no REPORT.md; run: python -m reports build --out={folder}")
     check_project(project)
     if importlib.util.find_spec("wandb_workspaces") is None:
         raise InputError("publishing needs wandb-workspaces; run: pip install 'resnet-study[publish]'")
     check_account()
     before = read_json(folder / PUBLISHED) or {}
-    with wandb_call("W&B does not take the report", "try again later"):
+    with wandb_call("W&B rejected the report", "try again later"):
         made = {"workspace": _workspace(project, before), "report": _report(project, folder, before)}
         addresses = {kind: view.save().url for kind, view in made.items()}
     write_json(folder / PUBLISHED, addresses)

@@ -18,19 +18,18 @@ from reports.judging.claim import Claim, Finding
 from reports.judging.claims import judge_all
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
 from reports.tables import cifar, imagenet, sources
-from reports.tables.claims import claim_table
+from reports.tables.claims import VERDICTS, claim_table
 from reports.tables.cost import cost_table
 from reports.tables.formats import duration
 from reports.tables.probes import deeper_table, gradient_table, of_comparison
 from reports.tables.table import Table
 
-VERDICTS = ("supported", "contradicted", "inconclusive", "toy", "missing")
 THE_PAPERS = "The paper's own protocol; departures from it are listed at the end."
 SCALED_DOWN = "A scaled-down protocol. Its numbers show the effect in miniature; they decide no claim of the paper."
-VARIANT = "A variant of the paper's protocol; recipes.py says how it differs."
+VARIANT = "A variant of the paper's protocol; `study/recipes.py` says how it differs."
 LEFT_OPEN = (
-    "Asked of trained nets by `python -m study probe`. The paper says that plain nets' gradients have healthy norms "
-    "(C07) and gives no number; that a deeper net could copy a shallower one is the argument of its Sec. 1."
+    "Measured on trained networks by `python -m study probe`. The paper says that the gradients of plain nets have "
+    "healthy norms (C07) and gives no number. That a deeper net could copy a shallower one is the argument of Sec. 1."
 )
 
 
@@ -52,7 +51,7 @@ class Section:
 
 
 def sections(snapshot: Snapshot) -> list[Section]:
-    """All sections, in order."""
+    """All sections of the report, in order."""
     parts = [section(snapshot, comparison) for comparison in comparisons(snapshot)]
     return [_glance(snapshot, parts), *parts, *_left_open(snapshot), _cost(snapshot), _sources(snapshot)]
 
@@ -128,7 +127,9 @@ def _left_open(snapshot: Snapshot) -> Iterator[Section]:
         if not of_comparison(snapshot.deeper, e).empty:
             tables = [gradient_table(snapshot.signals, e), deeper_table(snapshot.deeper, e)]
             drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e)]
-            text = f"{LEFT_OPEN} These nets were trained by a scaled-down protocol." if e.is_scaled_down else LEFT_OPEN
+            text = (
+                f"{LEFT_OPEN} These networks were trained by a scaled-down protocol." if e.is_scaled_down else LEFT_OPEN
+            )
             yield Section(f"Left open by the paper: {comparison.name}", text, tables, drawings)
 
 
@@ -139,9 +140,12 @@ def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
     rows = [
         ("runs that count", f"{len(runs)} of {len(snapshot.runs)}"),
         *(_filled(snapshot, part.comparison) for part in parts if part.comparison and part.comparison.networks),
-        ("training and evaluation", duration(runs["hours"].sum())),
+        ("time of training and evaluation", duration(runs["hours"].sum())),
         ("devices", ", ".join(sorted(set(runs["device"].dropna()))) or "none"),
-        ("verdicts", ", ".join(f"{found.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in found)),
+        (
+            "verdicts",
+            ", ".join(f"{found.count(verdict)} {word}" for verdict, word in VERDICTS.items() if verdict in found),
+        ),
     ]
     return Section("At a glance", tables=[Table("", ("", ""), rows)])
 

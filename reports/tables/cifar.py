@@ -16,11 +16,11 @@ from reports.tables.table import Table, TableCell, numbers
 
 OURS = (
     f"Ours: the last step's test error, and the running training error over the last {LAST_PARTS} of {PARTS} parts of "
-    "the run; mean ± sample standard deviation over n seeds. "
+    "the run, as mean ± sample standard deviation over n seeds. "
 )
 THEIRS = (
     "The paper: plain nets as digitised from Fig. 6; 110 layers as best (mean ± std) of five runs, and so are ours. "
-    "One more run: where another seed of ours would fall with 95 % confidence, beside the paper's single value."
+    "One more run: the 95 % prediction interval for another seed of ours, beside the paper's single value."
 )
 TEST_ERROR = "test error %"
 TABLE6_COLUMNS = (
@@ -55,7 +55,7 @@ def error_table(e: Evidence) -> Table:
 
 
 def own_rows(errors: Table) -> Table:
-    """The rows of an error table that have a test error of ours."""
+    """The error table, cut to the rows that have a test error of ours."""
     ours = errors.columns.index(TEST_ERROR)
     return replace(errors, rows=[row for row in errors.rows if row[ours] != NONE])
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from reports.judging.claim import Claim, Finding
+from reports.judging.claim import Claim, Finding, Verdict
 from reports.tables.formats import NONE, anchor, effect, p_value
 from reports.tables.table import Link, Table, TableCell
 
 COLUMNS = ("claim", "statement", "verdict", "effect (95 % interval)", "p", "n", "what the runs say")
 CAPTION = (
-    "Effects in percentage points, or in the unit of the claim. p: of the statement, by Holm over this table; "
-    "orders by exact permutation over seeds, margins by Welch's test. n: seeds on each side, the fewest where "
-    "several nets are compared. One seed shows a direction only."
+    "Effects are in percentage points, or in the unit of the claim. p: for the statement, with Holm's correction over "
+    "this table; orders are tested by exact permutation over seeds, margins by Welch's test. n: seeds on each side, "
+    "the smallest number where several networks are compared. One seed shows a direction only."
 )
+# The verdicts as readers see them, in the order in which they are counted; claims.json has the keys.
+VERDICTS: dict[Verdict, str] = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "inconclusive": "inconclusive",
+    "toy": "scaled down",
+    "missing": "missing",
+}
 
 
 def claim_table(findings: list[tuple[Claim, Finding]]) -> Table:
@@ -33,6 +41,6 @@ def _claim_row(claim: Claim, f: Finding) -> tuple[TableCell, ...]:
 
 
 def _verdict(f: Finding) -> str:
-    """The verdict; where it decides nothing, also the direction."""
+    """The verdict in the report's words; if it decides nothing, also the direction."""
     is_open = f.verdict in ("toy", "inconclusive") and f.direction
-    return f"{f.verdict}: {f.direction}" if is_open else f.verdict
+    return f"{VERDICTS[f.verdict]}: {f.direction}" if is_open else VERDICTS[f.verdict]

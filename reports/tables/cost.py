@@ -7,13 +7,15 @@ import pandas as pd
 from reports.tables.formats import duration, linked
 from reports.tables.table import Table, TableCell, numbers
 
-COLUMNS = ("cell", "runs", "time per run", "device hours", "images/s", "peak memory", "device")
+COLUMNS = ("cell, all seeds", "runs", "time per run", "device hours", "images/s", "peak memory", "device")
 
 
 def cost_table(results: pd.DataFrame) -> Table:
     """Cost of each cell, its seeds taken together."""
     rows = [_cost_row(str(cell), runs) for cell, runs in results.groupby(results["run"].str.rsplit("-s", n=1).str[0])]
-    caption = "Time is training and evaluation, without start-up. Device hours: over all runs, times their devices."
+    caption = (
+        "Time: training and evaluation, without start-up. Device hours: the hours of all runs times their devices."
+    )
     return Table("Cost", COLUMNS, rows, caption, numbers(COLUMNS, COLUMNS.index("device")), "cost")
 
 

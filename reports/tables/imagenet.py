@@ -53,7 +53,7 @@ def table3(e: Evidence) -> Table:
 def table4(e: Evidence) -> Table:
     """Table 4: single models, fully convolutional at five scales."""
     rows = [_error_row(e, (r.depth, r.shortcut), "dense", r.dense) for r in paper.IMAGENET if r.dense]
-    title = "Table 4: ImageNet, single models, scores averaged over 224, 256, 384, 480 and 640"
+    title = "Table 4: ImageNet, single models, averaged over the image sizes 224, 256, 384, 480 and 640"
     return _error_table(title, rows, paper.TABLE4_OTHERS, "table4")
 
 

@@ -10,7 +10,7 @@ from reports.tables.formats import linked
 from reports.tables.table import Table, TableCell, numbers
 
 GRADIENT_COLUMNS = ("network", "moment", "first layer", "last layer", "largest / smallest")
-DEEPER_COLUMNS = ("network", "its copy", "test error %", "the copy's", "scores differ by", "loss", "the copy's")
+DEEPER_COLUMNS = ("network", "its copy", "test error %", "the copy's", "logits differ by", "loss", "the copy's")
 
 
 def gradient_table(signals: pd.DataFrame, e: Evidence) -> Table:
@@ -22,8 +22,8 @@ def gradient_table(signals: pd.DataFrame, e: Evidence) -> Table:
         for moment, mine in of_net(found, net).groupby("moment", sort=False)
     ]
     caption = (
-        "Norm of the loss's gradient with regard to a layer's weights, in training mode, on one batch. Start: the "
-        "initial weights. One step: after the run's first update. Now: at its end. Mean over seeds."
+        "Norm of the gradient of the loss with respect to a layer's weights, in training mode, on one batch. Start: "
+        "the initial weights. One step: after the first update. Now: the trained weights. Mean over seeds."
     )
     name = f"gradients-{e.comparison.slug}"
     return Table("Are the gradients healthy?", GRADIENT_COLUMNS, rows, caption, numbers(GRADIENT_COLUMNS, 1), name)
@@ -41,13 +41,13 @@ def _gradient_row(e: Evidence, net: Net, moment: str, mine: pd.DataFrame) -> tup
 
 
 def deeper_table(deeper: pd.DataFrame, e: Evidence) -> Table:
-    """Nets with twice the blocks, built to compute what the trained ones do."""
+    """Networks with twice the blocks, built to compute the same function as the trained ones."""
     found = of_comparison(deeper, e)
     rows = [_deeper_row(e, net, of_net(found, net)) for net in nets_of(found)]
     caption = (
-        "Each new block hands on what it gets: in a residual net its branch is silent, in a plain net its "
-        "convolutions copy and its batch norms give back what they take away. Test errors on up to 2,000 images in "
-        "evaluation mode, the loss on one batch in training mode."
+        "Each new block returns its input: in a residual net its branch is zero, in a plain net its convolutions copy "
+        "and its batch norms undo their own normalisation. Test errors on up to 2,000 images in evaluation mode, the "
+        "loss on one batch in training mode."
     )
     name = f"deeper-{e.comparison.slug}"
     return Table("Could a deeper net copy this one?", DEEPER_COLUMNS, rows, caption, numbers(DEEPER_COLUMNS), name)

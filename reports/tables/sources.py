@@ -16,23 +16,23 @@ from study.recipes import DEPARTURES
 from study.spec import Dataset, Shortcut, Spec
 
 PEER_COLUMNS = ("network", "error", "reported", "differs from the paper in", "source")
-RUN_COLUMNS = ("run", "wrong of seen", "device", "precision", "devices", "commit", "data", "weights")
+RUN_COLUMNS = ("run", "test errors", "device", "precision", "devices", "commit", "data", "weights")
 
 
 def peer_table(e: Evidence) -> Table:
-    """Public re-runs by others, with what each did differently."""
+    """Public re-runs by others, with what differs from the paper in each."""
     peers = paper.peers()
     peers = peers[peers["dataset"] == e.comparison.dataset]
     rows = [(p["net"], p["error"], p["protocol"], p["differs"], p["source"]) for p in peers.to_dict("records")]
     rows.sort(key=lambda row: (row[0].startswith("ResNet"), int(row[0].split("-")[1].split()[0])))
-    caption = "Public re-runs, one run each where nothing else is said. Only rows of one protocol may be compared."
+    caption = "Public re-runs, one run each unless stated otherwise. Compare only rows with the same protocol."
     return Table("Others' results", PEER_COLUMNS, rows, caption, frozenset({1}), f"peers-{e.comparison.dataset}")
 
 
 def command_table(e: Evidence) -> Table:
-    """The networks of the paper that have no run yet, with the command that fills each."""
+    """The networks of the paper that have no run yet, with the command that trains each."""
     rows = [(e.title(net), _command(e.comparison, net)) for net in e.comparison.networks if e.net(net).empty]
-    return Table("Networks without a run", ("network", "command that fills it"), rows)
+    return Table("Networks without a run", ("network", "command that trains it"), rows)
 
 
 def _command(comparison: Comparison, net: Net) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from reports.__main__ import run
 from reports.gathering import snapshot
 from reports.gathering.add import add, shorten
 from reports.gathering.gather import gather
 from study.recording.record import Record, write_json
 from study.spec import Spec
 from tests.reports.test_reports import write_run
-from tests.support import run
+from tests.support import refusal
 
 FIRST, SECOND, THIRD = (Spec("digits", 20, "A", "mini", seed) for seed in range(3))
 
@@ -30,19 +31,19 @@ def written(runs: Path, spec: Spec, error: float = 1.0, started: str = "2026-01-
     return note(write_run(runs, spec, error, error + 1), started=started)
 
 
-def test_adding_gives_the_bytes_of_gathering_at_once(tmp_path: Path) -> None:
+def test_adding_gives_the_bytes_of_gathering_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also where the snapshot's runs are long gone, as those of the committed one."""
     for spec in (FIRST, THIRD):
         written(tmp_path / "before", spec)
     written(tmp_path / "later", SECOND)
     for folder in ("before", "later"):
         shutil.copytree(tmp_path / folder, tmp_path / "all", dirs_exist_ok=True)
-    assert run("reports", "gather", f"--runs={tmp_path / 'all'}", f"--out={tmp_path / 'at once'}").returncode == 0
     out = tmp_path / "out"
-    assert run("reports", "gather", f"--runs={tmp_path / 'before'}", f"--out={out}").returncode == 0
+    assert run(["gather", f"--runs={tmp_path / 'all'}", f"--out={tmp_path / 'at once'}"]) == 0
+    assert run(["gather", f"--runs={tmp_path / 'before'}", f"--out={out}"]) == 0
     shutil.rmtree(tmp_path / "before")
-    done = run("reports", "gather", "--add", f"--runs={tmp_path / 'later'}", f"--out={out}")
-    assert done.returncode == 0 and done.stdout.startswith("3 of 3 runs count"), done.stderr
+    assert run(["gather", "--add", f"--runs={tmp_path / 'later'}", f"--out={out}"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"3 of 3 runs count; the snapshot is in {out}"
     for path in (tmp_path / "at once").iterdir():
         assert (out / path.name).read_bytes() == path.read_bytes(), path.name
 
@@ -120,5 +121,5 @@ def test_paths_of_the_machine_are_shortened_and_no_other_word(tmp_path: Path) ->
 
 def test_without_a_snapshot_there_is_nothing_to_add_to(tmp_path: Path) -> None:
     written(tmp_path / "runs", FIRST)
-    done = run("reports", "gather", "--add", f"--runs={tmp_path / 'runs'}", f"--out={tmp_path / 'out'}")
-    assert done.returncode == 2 and "holds no snapshot" in done.stderr and done.stderr.count("\n") == 1
+    message = refusal(run, "gather", "--add", f"--runs={tmp_path / 'runs'}", f"--out={tmp_path / 'out'}")
+    assert message.startswith(f"{tmp_path / 'out'} has no snapshot; run: python -m reports gather")

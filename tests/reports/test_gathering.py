@@ -66,7 +66,7 @@ def written(runs: Path, spec: Spec, points: int = 64, finished: bool = True, los
 
 
 def test_what_does_not_count_says_why_and_is_kept(server: Server, tmp_path: Path) -> None:
-    """Crashed, diverged, doubled, handed out and not begun, not ours: each has a row and a reason."""
+    """Crashed, diverged, doubled, handed out and not started, not ours: each has a row and a reason."""
     specs = [Spec("digits", 20, "A", "mini", seed) for seed in range(4)]
     whole, crashed = written(tmp_path, specs[0]), written(tmp_path, specs[1], points=10, finished=False)
     diverged = written(tmp_path, specs[2], loss=math.nan)
@@ -82,11 +82,11 @@ def test_what_does_not_count_says_why_and_is_kept(server: Server, tmp_path: Path
     assert list(found.counting["run"]) == [specs[0].name]
     assert reasons == {
         f"{specs[0].name}@second": "a duplicate: the cell was trained before, as run first",
-        f"{specs[0].name}@stub": "handed out by W&B, but never begun: the cell is another run's",
+        f"{specs[0].name}@stub": "handed out by W&B but never started: another run has trained the cell",
         specs[1].name: "interrupted at step 52 of 336",
         specs[2].name: "diverged: its loss is not a number at step 5",
-        "short": "W&B gave 63 of its 64 rows; gather again",
-        "alien": "no run of this study: its configuration has no dataset, depth, shortcut",
+        "short": "W&B returned 63 of 64 rows; gather again",
+        "alien": "not created by this project: its configuration has no dataset, depth, shortcut",
     }
     assert set(found.history["run"]) == set(found.runs["run"]) - {"short", "alien", f"{specs[0].name}@stub"}
 

@@ -94,7 +94,7 @@ def test_two_builds_are_byte_identical_and_check_sees_a_change(built: Path, tmp_
     assert run("reports", "build", "--check", f"--out={again}").returncode == 0
     (again / "REPORT.md").write_text((again / "REPORT.md").read_text().replace("8.", "7.", 1))
     done = run("reports", "build", "--check", f"--out={again}")
-    assert done.returncode == 1 and "REPORT.md is not what its snapshot gives" in done.stdout
+    assert done.returncode == 1 and "REPORT.md differs from what its snapshot gives" in done.stdout
 
 
 @pytest.fixture(scope="module")

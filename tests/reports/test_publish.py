@@ -101,7 +101,7 @@ def test_the_report_mirrors_the_page_with_live_panels(published: tuple[Cloud, Pa
 
 def test_what_stands_in_the_way_is_one_line(server: Server, tmp_path: Path) -> None:
     done = publish(server, tmp_path)
-    assert done.returncode == 2 and "holds no REPORT.md; run: python -m reports build" in done.stderr
+    assert done.returncode == 2 and "has no REPORT.md; run: python -m reports build" in done.stderr
     shutil.copy(RESULTS / "REPORT.md", tmp_path)
     done = publish(server, tmp_path, WANDB_API_KEY="")
     assert done.returncode == 2 and "wandb login" in done.stderr and done.stderr.count("\n") == 1

@@ -146,7 +146,7 @@ def test_a_run_that_does_not_count_is_listed_with_its_reason(runs: Path) -> None
     assert reasons["digits-44-A-mini-s0"] == "no evaluation after its last step, 336"
     assert reasons["digits-14-A-mini-s0"] == "interrupted at step 336 of 336"
     assert "Unterminated" in reasons["digits-26-A-mini-s0"] or "delimiter" in reasons["digits-26-A-mini-s0"]
-    assert reasons["digits-38-A-mini-s0"] == "its steps do not rise: two records were mixed"
+    assert reasons["digits-38-A-mini-s0"] == "its steps do not increase: two records were mixed"
     assert reasons["digits-56-A-mini-s7"] == "a copy: its weights are identical to those of digits-56-A-mini-s0"
     assert "not a run name" in reasons["digits-20-A-mini-s0 (copy)"]
     files = render.report(gathered)

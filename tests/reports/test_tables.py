@@ -55,5 +55,5 @@ def test_device_hours_count_every_device_of_every_run() -> None:
     cell = results[results["run"].str.startswith("cifar10-20-A-paper-")].head(2)
     (row,) = cost_table(cell.assign(hours=3.0, world_size=[1, 2])).rows
     shown = dict(zip(COLUMNS, map(text, row), strict=True))
-    assert shown["cell"] == "cifar10-20-A-paper" and shown["runs"] == "2"
+    assert shown["cell, all seeds"] == "cifar10-20-A-paper" and shown["runs"] == "2"
     assert shown["time per run"] == "3.0 h" and shown["device hours"] == "9.00"

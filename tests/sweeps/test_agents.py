@@ -179,7 +179,9 @@ def test_a_cell_begun_elsewhere_goes_on_in_its_own_run(bench: Bench) -> None:
     assert record.state() == "finished" and bench.server.cloud.runs[begun].state == "finished"
     found = bench.gather("there", f"--wandb={ENTITY}/{PROJECT}")
     assert found.counting["run"].tolist() == [cell.name] and len(found.history) == 64
-    assert found.excluded["reason"].tolist() == ["handed out by W&B, but never begun: the cell is another run's"]
+    assert found.excluded["reason"].tolist() == [
+        "handed out by W&B but never started: another run has trained the cell"
+    ]
 
 
 @pytest.mark.slow
