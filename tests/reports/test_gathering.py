@@ -129,7 +129,7 @@ def test_what_is_on_disk_already_is_not_asked_for_again(server: Server, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--wandb=somewhere",), "--wandb=somewhere is no ENTITY/PROJECT"),
+        (("--wandb=somewhere",), "--wandb=somewhere is not ENTITY/PROJECT"),
         ((f"--wandb={ENTITY}/nothing",), f"{ENTITY}/nothing cannot be read from W&B"),
     ],
 )
