@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from study.recording.record import MEASUREMENTS, Record
-from tests.support import CELL, SPEC, Start, has_stopped, run, train, values, wait_for
+from tests.support import CELL, ENVIRONMENT, ROOT, SPEC, Start, command, has_stopped, run, train, values, wait_for
 
 
 def signalled(runs: Path, signum: str, moment: str, *more: str, **environment: str) -> str:
@@ -63,6 +63,28 @@ def test_each_signal_ends_the_step_and_leaves_a_checkpoint(undisturbed: Record, 
         output = signalled(tmp_path, signum, f"call:batch:{batch}")
         assert f"from step {step}" in output
         assert record.state() == "interrupted"
+    assert train(tmp_path).returncode == 0
+    assert_equal_records(record, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(undisturbed: Record, tmp_path: Path) -> None:
+    """As on a full disk: the kernel refuses what goes beyond 100 KiB, a sixth of a checkpoint."""
+    record = Record(tmp_path, SPEC)
+    signalled(tmp_path, "SIGTERM", "call:batch:13")
+    before = record.checkpoint.read_bytes()
+
+    limited = [
+        "bash",
+        "-c",
+        'ulimit -f 100; exec "$@"',
+        "bash",
+        *command("study", "train", *CELL, f"--runs={tmp_path}"),
+    ]
+    done = subprocess.run(limited, env=os.environ | ENVIRONMENT, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "File too large" in done.stderr
+    assert record.checkpoint.read_bytes() == before and steps(record)[:2] == [5, 10]
+
     assert train(tmp_path).returncode == 0
     assert_equal_records(record, undisturbed)
 
