@@ -6,12 +6,16 @@ Imports torch and nothing of ours. Images (N, C, H, W) go in, logits (N, classes
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
+
+Shortcut = Literal["none", "A", "B", "C"]
+StrideIn = Literal["1x1", "3x3"]
+SHORTCUTS: tuple[Shortcut, ...] = get_args(Shortcut)
 
 
 class Task(NamedTuple):
@@ -101,7 +105,7 @@ class Projection(nn.Sequential):
         self.bn = nn.BatchNorm2d(width_out)
 
 
-def shortcut(kind: str, width_in: int, width_out: int, stride: int) -> nn.Module | None:
+def shortcut(kind: Shortcut, width_in: int, width_out: int, stride: int) -> nn.Module | None:
     """The connection around one block: None in a plain net, else option A, B or C (Sec. 4.1)."""
     changes = stride != 1 or width_in != width_out
     if kind == "none":
@@ -110,7 +114,7 @@ def shortcut(kind: str, width_in: int, width_out: int, stride: int) -> nn.Module
         return Projection(width_in, width_out, stride)
     if kind in ("A", "B"):
         return PadShortcut(width_out - width_in, stride) if changes else nn.Identity()
-    raise ValueError(f"shortcut {kind!r} is unknown; choose one of: none, A, B, C")
+    raise ValueError(f"shortcut {kind!r} is unknown; choose one of: {', '.join(SHORTCUTS)}")
 
 
 def conv(width_in: int, width_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -123,7 +127,7 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, width_in: int, width: int, stride: int, kind: str) -> None:
+    def __init__(self, width_in: int, width: int, stride: int, kind: Shortcut) -> None:
         super().__init__()
         self.conv1, self.bn1 = conv(width_in, width, 3, stride), nn.BatchNorm2d(width)
         self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
@@ -143,7 +147,7 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, width_in: int, width: int, stride: int, kind: str, stride_in: str = "1x1") -> None:
+    def __init__(self, width_in: int, width: int, stride: int, kind: Shortcut, stride_in: StrideIn = "1x1") -> None:
         super().__init__()
         first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
         self.conv1, self.bn1 = conv(width_in, width, 1, first), nn.BatchNorm2d(width)
@@ -166,7 +170,7 @@ def _join(y: Tensor, x: Tensor, around: nn.Module | None) -> Tensor:
 class ResNet(nn.Sequential):
     """stem, stage1, stage2, ..., pool, head: images (N, C, H, W) in, logits (N, classes) out."""
 
-    def __init__(self, net: Architecture, kind: str, stride_in: str = "1x1") -> None:
+    def __init__(self, net: Architecture, kind: Shortcut, stride_in: StrideIn = "1x1") -> None:
         super().__init__()
         block = partial(Bottleneck, stride_in=stride_in) if net.bottleneck else BasicBlock
         expansion = Bottleneck.expansion if net.bottleneck else BasicBlock.expansion
@@ -208,7 +212,7 @@ def initialise(net: nn.Module, generator: torch.Generator) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def build(dataset: str, depth: int, shortcut: str, stride_in: str = "1x1") -> ResNet:
+def build(dataset: str, depth: int, shortcut: Shortcut, stride_in: StrideIn = "1x1") -> ResNet:
     """Build one network of the paper, with initial weights from torch's global random state (one draw).
 
     Args:

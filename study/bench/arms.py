@@ -21,7 +21,7 @@ from study import network
 from study.data.datasets import dataset_info
 from study.data.images import Arrays, Images
 from study.machine.device import has_cuda
-from study.machine.options import MachineOptions
+from study.machine.options import MachineOptions, StepMode
 from study.recipes import Recipe, recipe_for
 from study.recording.record import Record
 from study.spec import Spec
@@ -104,7 +104,7 @@ class Ours:
     def __init__(
         self,
         contender: Contender,
-        step_mode: str,
+        step_mode: StepMode,
         at_once: int = AT_ONCE,
         prepare: Callable[[nn.Module], None] | None = None,
     ) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from study.bench.arms import Arm, Bare, Contender, Ours
 from study.data.datasets import load_in_memory
 from study.data.images import Images
-from study.machine.options import MachineOptions
+from study.machine.options import MachineOptions, StepMode
 from study.recording.bench_lines import Line
 from study.recording.record import Record
 from study.spec import Spec
@@ -43,7 +43,7 @@ def overhead(rounds: int = 15, steps: int = 400) -> Line:
     contender = Contender(
         Spec("digits", 8, "A"), load_in_memory("digits", Path()), MachineOptions(), Nothing, process_time
     )
-    step_mode = "graph" if contender.device.type == "cuda" else "plain"
+    step_mode: StepMode = "graph" if contender.device.type == "cuda" else "plain"
     arms: dict[str, Arm] = {
         "at_once": Ours(contender, step_mode),
         "one_by_one": Ours(contender, "plain", at_once=1),

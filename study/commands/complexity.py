@@ -11,11 +11,13 @@ import argparse
 from collections.abc import Iterator
 
 from study.commands.flags import Verbs
+from study.spec import Shortcut
 
 Row = tuple[str, str, int | str, str, int, int]
 COLUMNS = ("dataset", "net", "depth", "shortcut", "parameters", "multiply_adds")
 CIFAR_DEPTHS = (20, 32, 44, 56, 110, 1202)
-IMAGENET = (
+CIFAR_SHORTCUTS: tuple[Shortcut, ...] = ("none", "A", "B")
+IMAGENET: tuple[tuple[int, tuple[Shortcut, ...]], ...] = (
     (18, ("none", "A", "B", "C")),
     (34, ("none", "A", "B", "C")),
     (50, ("none", "A", "B", "C")),
@@ -50,7 +52,7 @@ def _networks() -> Iterator[Row]:
     from study.network import build, count
 
     for depth in CIFAR_DEPTHS:
-        for shortcut in ("none", "A", "B"):
+        for shortcut in CIFAR_SHORTCUTS:
             yield "cifar10", "", depth, shortcut, *count(build("cifar10", depth, shortcut), (3, 32, 32))
     for depth, shortcuts in IMAGENET:
         for shortcut in shortcuts:

@@ -8,16 +8,16 @@ from study.commands.flags import Verbs, add_options, read_options
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Evaluation, describe
 from study.recording.record import Record
-from study.spec import DATASETS, SHORTCUTS, Spec
+from study.spec import DATASETS, IMAGENET_DEPTHS, SHORTCUTS, Spec
+
+DEPTHS = ", ".join(map(str, IMAGENET_DEPTHS))
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: the five factors of a cell, and where it runs."""
     parser = verbs.add_parser("train", help="train one cell, or resume its training")
     parser.add_argument("--dataset", required=True, help=" | ".join(DATASETS))
-    parser.add_argument(
-        "--depth", required=True, type=int, help="number of layers: 6n+2, or 18, 34, 50, 101, 152 for imagenet"
-    )
+    parser.add_argument("--depth", required=True, type=int, help=f"number of layers: 6n+2, or for imagenet: {DEPTHS}")
     parser.add_argument("--shortcut", required=True, help=" | ".join(SHORTCUTS) + " (none is a plain network)")
     parser.add_argument(
         "--recipe", default="paper", help="how it is trained: paper, or a variant (default: %(default)s)"

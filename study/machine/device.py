@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from study.machine.options import MachineOptions
+from study.machine.options import MachineOptions, Precision, StepMode
 from study.spec import InputError
 
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
@@ -57,7 +57,7 @@ def check_devices(devices: int) -> None:
         raise InputError(f"--devices={devices} is not available; this machine has {torch.cuda.device_count()} GPUs")
 
 
-def step_mode(machine: MachineOptions, in_memory: bool) -> str:
+def step_mode(machine: MachineOptions, in_memory: bool) -> StepMode:
     """Choose how steps are taken: as a captured ``graph`` on one GPU that holds the images, else ``plain``.
 
     Raises:
@@ -76,7 +76,7 @@ def step_mode(machine: MachineOptions, in_memory: bool) -> str:
     return "plain" if missing else "graph"
 
 
-def configure_torch(precision: str) -> None:
+def configure_torch(precision: Precision) -> None:
     """Set torch's switches: deterministic convolutions, and TF32 for fp32 on GPUs that have it."""
     torch.backends.cudnn.deterministic = True  # otherwise a resumed run would end with other weights
     torch.backends.cudnn.allow_tf32 = True

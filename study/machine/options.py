@@ -16,6 +16,7 @@ from study.spec import InputError, check_choice
 
 Precision = Literal["32", "bf16"]
 Step = Literal["auto", "plain", "graph"]
+StepMode = Literal["plain", "graph"]  # what `auto` becomes on a machine
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 Group = Literal["run", "step", "place"]
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from study.data.imagenet.batches import normalise, worker_count
+from study.data.imagenet.batches import normalise
 from study.data.imagenet.folder import Files
+from study.data.imagenet.read_ahead import worker_count
 from study.network import ResNet
 from study.protocols.logits import probabilities, stretch
 from study.protocols.views import Protocol, ViewReader

@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 
 from study.machine.device import has_cuda
-from study.machine.options import MachineOptions
+from study.machine.options import MachineOptions, StepMode
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Row
 from study.recording.version import commit, is_modified, release
 from study.spec import Spec
 
 
-def provenance(spec: Spec, machine: MachineOptions, step_mode: str, fingerprint: str) -> Row:
+def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerprint: str) -> Row:
     """Collect the provenance of a run that starts or resumes now, as ``provenance.json`` keeps it.
 
     Args:

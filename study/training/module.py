@@ -20,6 +20,7 @@ from study import network
 from study.data.images import Images
 from study.data.interface import Batches, DataSet
 from study.data.sampling import evaluation_shares
+from study.machine.options import StepMode
 from study.recipes import Recipe, per_device_batch, recipe_for
 from study.recording.evaluation import Evaluation
 from study.spec import Spec
@@ -59,7 +60,7 @@ class TrainingModule(pl.LightningModule):
         evaluation: The last evaluation of this session; None before the first.
     """
 
-    def __init__(self, spec: Spec, dataset: DataSet, step_mode: str = "plain", checkpoint_every: int = 0) -> None:
+    def __init__(self, spec: Spec, dataset: DataSet, step_mode: StepMode = "plain", checkpoint_every: int = 0) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.spec, self.dataset = spec, dataset

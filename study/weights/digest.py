@@ -1,4 +1,4 @@
-"""One digest of a network's weights, by which equal networks are recognised."""
+"""A digest of a network's weights: two runs ended equal if theirs are equal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 
 def weights_sha256(net: nn.Module) -> str:
-    """One digest of all weights and batch-norm statistics."""
+    """Compute the SHA-256 of all weights and batch-norm statistics, in the order of their names, as hexadecimal."""
     digest = hashlib.sha256()
     for name, tensor in sorted(net.state_dict().items()):
         digest.update(name.encode())

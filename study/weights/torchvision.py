@@ -1,8 +1,8 @@
-"""Others' weights in our networks: torchvision's ResNets.
+"""torchvision's published ResNet weights, loaded into our networks.
 
-Whoever has ImageNet and these weights can hold the test protocols against published numbers:
-``python -m study test resnet50-0676ba61.pth --protocol=1crop`` should print 100 - 76.130 %, resnet18-f37072fd.pth
-100 - 69.758 %.
+With ImageNet and these weights, the test protocols can be compared with published errors:
+``python -m study test resnet50-0676ba61.pth --protocol=1crop`` should print a top-1 error of 100 - 76.130 %, and
+resnet18-f37072fd.pth one of 100 - 69.758 %.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ NAMES = (
 
 
 def from_torchvision(state: Mapping[str, Tensor], normalised: bool = True) -> ResNet:
-    """Our network with the weights of a torchvision ResNet-18, 34, 50, 101 or 152 (option B, stride in the 3x3).
+    """Put the weights of a torchvision ResNet of Table 1 into our network (option B, stride in the 3x3 layer).
 
     Args:
-        state: The state dict, of V1 weights or any of that shape.
-        normalised: The weights expect inputs that are divided by the channels' standard deviations; ours are not, so
-            the division moves into the first layer.
+        state: The state dict of V1 weights, or any of that shape.
+        normalised: Whether the weights expect inputs divided by the channels' standard deviations. Ours are not
+            divided, so the division moves into the first layer.
 
     Raises:
-        InputError: it is no such state dict.
+        InputError: the state dict is that of another network.
     """
     depth = _depth(state)
     net = build(DATASET, depth, "B", stride_in="3x3")
@@ -54,19 +54,20 @@ def from_torchvision(state: Mapping[str, Tensor], normalised: bool = True) -> Re
         net.load_state_dict(renamed)
     except RuntimeError as error:
         raise InputError(
-            f"these are no weights of torchvision's ResNet-{depth}: {str(error).splitlines()[1]}"
+            f"these are not the weights of torchvision's ResNet-{depth}: {str(error).splitlines()[1]}"
         ) from None
     return net
 
 
 def _rename(name: str) -> str:
+    """Translate the name of a tensor from torchvision's to ours."""
     for theirs, ours in NAMES:
         name = re.sub(theirs, ours, name)
     return name
 
 
 def _depth(state: Mapping[str, Tensor]) -> int:
-    """Which net it is, by its blocks per stage and whether they have three layers."""
+    """Recognise the network by its blocks per stage and whether they have three layers."""
     blocks = tuple(len({name.split(".")[1] for name in state if name.startswith(f"layer{i}.")}) for i in range(1, 5))
     bottleneck = "layer1.0.conv3.weight" in state
     for depth in IMAGENET_BLOCKS:
@@ -77,15 +78,18 @@ def _depth(state: Mapping[str, Tensor]) -> int:
 
 
 def read_torchvision(path: Path) -> tuple[ResNet, Mean]:
-    """A file of torchvision's weights as our network, and the mean that its inputs lack.
+    """Load a file of torchvision's weights.
+
+    Returns:
+        Our network with these weights, and the mean (224, 224, 3) to subtract from its inputs, in levels from 0 to 255.
 
     Raises:
-        InputError: the file holds something else.
+        InputError: the file cannot be read or holds something else.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         net = from_torchvision(state)
     except (OSError, EOFError, RuntimeError, UnpicklingError, AttributeError, TypeError, ValueError) as error:
-        said = error if isinstance(error, InputError) else "it holds no state dict"
-        raise InputError(f"{path} cannot be read as torchvision's weights: {said}") from None
+        reason = error if isinstance(error, InputError) else "it holds no state dict"
+        raise InputError(f"{path} cannot be read as torchvision's weights: {reason}") from None
     return net, np.broadcast_to(255 * np.array(CHANNEL_MEAN, np.float32), (CROP, CROP, 3)).copy()

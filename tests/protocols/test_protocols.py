@@ -160,7 +160,7 @@ def test_a_file_that_holds_no_such_weights_is_said(tmp_path: Path, imagenet: Pat
     for name, says in (
         ("a", "no ResNet of Table 1"),
         ("b", "no state dict"),
-        ("c", "no weights of torchvision's ResNet-18"),
+        ("c", "not the weights of torchvision's ResNet-18"),
     ):
         with pytest.raises(InputError, match=f"{name}.pth cannot be read as torchvision's weights: .*{says}"):
             evaluate([tmp_path / f"{name}.pth"], "1crop", imagenet, recalibrate=False)

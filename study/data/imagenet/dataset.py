@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 
 from study.data.imagenet import folder
-from study.data.imagenet.batches import Jpegs, worker_count
+from study.data.imagenet.batches import Jpegs
 from study.data.imagenet.folder import CLASSES, Folder
 from study.data.imagenet.prepare import prepare
+from study.data.imagenet.read_ahead import worker_count
 from study.data.imagenet.readers import CROP
 from study.data.interface import Check, DataSetInfo, checked
 from study.recipes import ImageNetRecipe, Recipe

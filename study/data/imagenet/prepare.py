@@ -15,8 +15,8 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
 from study.data.imagenet import folder, jpeg
-from study.data.imagenet.batches import worker_count
 from study.data.imagenet.folder import SUFFIXES, WNID, Files, Mean
+from study.data.imagenet.read_ahead import worker_count
 from study.data.imagenet.readers import CENTRE, CROP
 from study.spec import InputError
 
