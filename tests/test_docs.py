@@ -76,6 +76,14 @@ def test_every_recipe_is_described() -> None:
     assert {(name, dataset) for dataset, recipes in RECIPES.items() for name in recipes} == described
 
 
+def test_every_key_of_a_record_is_described(undisturbed: Record) -> None:
+    described = set(re.findall(r"`([^`]+)`", (ROOT / "docs" / "reference" / "record.md").read_text()))
+    summary = undisturbed.summary()
+    assert summary
+    for row in (*undisturbed.history(), summary, undisturbed.provenance()):
+        assert set(row) <= described, set(row) - described
+
+
 def test_every_marker_is_described() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     page = (ROOT / "docs" / "testing.md").read_text()
