@@ -143,6 +143,55 @@ MUTANTS = (
         "PARTS, LAST_PARTS = 64, 11",
         "reports/test_reports.py",
     ),
+    Mutant(
+        "hours of an estimate from milliseconds taken for microseconds",
+        "study/sweeps/estimate.py",
+        "/ 1e3 +",
+        "/ 1e6 +",
+        "sweeps/test_estimate.py",
+    ),
+    Mutant(
+        "a disk needs room for one checkpoint only",
+        "study/machine/device.py",
+        "needed = 2 * checkpoint",
+        "needed = checkpoint",
+        "machine/test_device.py",
+    ),
+    Mutant(
+        "processes outlive their parent",
+        "study/machine/device.py",
+        "PR_SET_PDEATHSIG, signal.SIGKILL)",
+        "PR_SET_PDEATHSIG, 0)",
+        "machine/test_device.py",
+    ),
+    Mutant(
+        "the GPU's service outlives its processes",
+        "study/machine/mps.py",
+        'input=b"quit\\n"',
+        'input=b"\\n"',
+        "machine/test_mps.py",
+    ),
+    Mutant(
+        "the floor forgets the backward pass",
+        "study/bench/floor.py",
+        "3 * 2 * _multiply_adds",
+        "2 * _multiply_adds",
+        "bench/test_floor.py",
+    ),
+    Mutant(
+        "a surrounding repository's commit is taken for ours",
+        "study/recording/version.py",
+        "if _is_tracked(file):",
+        "if True:",
+        "recording/test_version.py",
+    ),
+    Mutant(
+        "agents are told the W&B mode of the launch",
+        "study/machine/options.py",
+        'Option("W&B mode", "run", choices',
+        'Option("W&B mode", "run", "STUDY_WANDB", choices',
+        "machine/test_options.py sweeps/test_agents.py",
+    ),
 )
 
 

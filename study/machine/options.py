@@ -116,7 +116,7 @@ class MachineOptions:
         return [f"{flag(name)}={getattr(self, name)}" for name in names or OPTIONS]
 
     def variables(self) -> dict[str, str]:
-        """The environment variables that give these options to a process, which may run in another folder."""
+        """The environment variables that give these options to another process; paths are absolute."""
         variables = {option.variable: getattr(self, name) for name, option in OPTIONS.items() if option.variable}
         return {name: str(_absolute(value)) for name, value in variables.items()}
 
