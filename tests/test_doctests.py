@@ -22,6 +22,7 @@ from study.recording.record import Record
         "study.recording.evaluation",
         "study.recording.record",
         "study.training.schedule",
+        "study.training.step",
     ],
 )
 def test_examples_print_what_they_say(module: str) -> None:

@@ -27,7 +27,7 @@ from study.recording.record import Record
 from study.spec import Spec
 from study.training.module import TrainingModule
 from study.training.schedule import Schedule
-from study.training.step import AT_ONCE, EAGER, in_segments
+from study.training.step import EAGER_STEPS, STEPS_PER_CALL, in_segments
 from study.training.train import build_trainer
 
 
@@ -97,7 +97,7 @@ class Ours:
     Args:
         contender: What is trained.
         step_mode: How steps are taken, ``plain`` or ``graph``.
-        at_once: Number of steps per `training_step` of Lightning.
+        steps_per_call: Number of steps per `training_step` of Lightning.
         prepare: Changes the network before training, as `compile_blocks` does.
     """
 
@@ -105,10 +105,10 @@ class Ours:
         self,
         contender: Contender,
         step_mode: StepMode,
-        at_once: int = AT_ONCE,
+        steps_per_call: int = STEPS_PER_CALL,
         prepare: Callable[[nn.Module], None] | None = None,
     ) -> None:
-        self.contender, self.at_once = contender, at_once
+        self.contender, self.steps_per_call = contender, steps_per_call
         self.module = TrainingModule(contender.spec, contender.arrays, step_mode, contender.machine.checkpoint_every)
         if contender.make is not None:
             self.module.net = contender.net()  # type: ignore[assignment]
@@ -117,10 +117,10 @@ class Ours:
 
     def turn(self, steps: int) -> float:
         """Run one fit whose uncounted and counted steps fall into separate calls of `training_step`."""
-        module, at_once = self.module, min(self.at_once, steps)
-        uncounted = 1 if module.step_mode == "plain" else EAGER + 1
-        begin = at_once * -(-uncounted // at_once)
-        module.at_once, module.step = at_once, begin - uncounted
+        module, steps_per_call = self.module, min(self.steps_per_call, steps)
+        uncounted = 1 if module.step_mode == "plain" else EAGER_STEPS + 1
+        begin = steps_per_call * -(-uncounted // steps_per_call)
+        module.steps_per_call, module.step = steps_per_call, begin - uncounted
         module.schedule = Schedule(replace(module.recipe, steps=begin + steps, evaluations=1))
         timer = _Timer(self.contender, begin, begin + steps)
         with TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from study.machine.options import MachineOptions, StepMode
 from study.recording.bench_lines import Line
 from study.recording.record import Record
 from study.spec import Spec
-from study.training.step import AT_ONCE
+from study.training.step import STEPS_PER_CALL
 
 
 class Nothing(nn.Module):
@@ -46,12 +46,12 @@ def overhead(rounds: int = 15, steps: int = 400) -> Line:
     step_mode: StepMode = "graph" if contender.device.type == "cuda" else "plain"
     arms: dict[str, Arm] = {
         "at_once": Ours(contender, step_mode),
-        "one_by_one": Ours(contender, "plain", at_once=1),
+        "one_by_one": Ours(contender, "plain", steps_per_call=1),
         "bare": Bare(contender),
     }
     turns = [{name: 1e3 * arm.turn(steps) / steps for name, arm in arms.items()} for _ in range(rounds)]
     added = {name: median(turn[name] - turn["bare"] for turn in turns) for name in ("at_once", "one_by_one")}
-    return {"bare_ms": median(turn["bare"] for turn in turns), "added_ms": added, "steps_at_once": AT_ONCE}
+    return {"bare_ms": median(turn["bare"] for turn in turns), "added_ms": added, "steps_at_once": STEPS_PER_CALL}
 
 
 def evaluation(contender: Contender) -> Line:

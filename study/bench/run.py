@@ -143,7 +143,7 @@ def _arm(name: str, contender: Contender) -> Arm:
         case "ours":
             return Ours(contender, step_mode(contender.machine, in_memory=True))
         case "plain":
-            return Ours(contender, "plain", at_once=1)
+            return Ours(contender, "plain", steps_per_call=1)
         case "compiled":
             return Ours(contender, step_mode(contender.machine, in_memory=True), prepare=compile_blocks)
         case "bare":

@@ -27,7 +27,7 @@ from study.spec import Spec
 from study.training.errors import ConfusionMatrix, Tally
 from study.training.schedule import Schedule
 from study.training.step import (
-    AT_ONCE,
+    STEPS_PER_CALL,
     GraphSteps,
     PlainSteps,
     ResidentSteps,
@@ -51,12 +51,11 @@ class TrainingModule(pl.LightningModule):
         schedule: The learning rate, with the recipe that it follows.
         step_mode: How steps are taken, ``plain`` or ``graph``.
         checkpoint_every: Number of blocks between kept activations; 0 keeps all.
-        at_once: Most steps in one `training_step`.
+        steps_per_call: Largest number of steps in one `training_step`.
         step: Number of updates so far.
-        stop_requested: Whether training shall stop after the current step.
+        stop_requested: Whether to stop training after the current step.
         tallies: Errors since the last evaluation (``train``), in the window of the warm-up (``warmup``) and on the test
             set (``test``); on the device, from `on_fit_start` on.
-        confusion: The confusion matrix of the last evaluation.
         evaluation: The last evaluation of this session; None before the first.
     """
 
@@ -68,12 +67,12 @@ class TrainingModule(pl.LightningModule):
         torch.manual_seed(spec.seed)
         self.net = network.build(spec.dataset, spec.depth, spec.shortcut).to(memory_format=torch.channels_last)
         self.step_mode, self.checkpoint_every = step_mode, checkpoint_every
-        self.at_once = AT_ONCE
+        self.steps_per_call = STEPS_PER_CALL
         self.step = 0
         self.stop_requested = False
         self.tallies: dict[str, Tally] = {}
-        self.confusion = ConfusionMatrix(len(dataset.classes), torch.device("cpu"))
         self.evaluation: Evaluation | None = None
+        self._confusion: ConfusionMatrix | None = None
         self._images: Batches | None = None
         self._steps: Steps | None = None
         self._restored: Mapping[str, Tensor] = {}
@@ -119,23 +118,23 @@ class TrainingModule(pl.LightningModule):
         forward = in_segments(self.net, self.checkpoint_every) if self.checkpoint_every else self.net
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
-        # Lightning's own backward has DDP made ready, and costs a net this small a third of its step besides.
+        # Lightning's own backward prepares DDP, and costs a small network a third of its step on top.
         backward = self.manual_backward if self.trainer.world_size > 1 else torch.autograd.backward
-        one = partial(update, forward, optimizer, self._count, backward)
-        self._steps = PlainSteps(one, optimizer, self._batch)
+        take_one = partial(update, forward, optimizer, self._count, backward)
+        self._steps = PlainSteps(take_one, optimizer, self._batch)
         if self.step_mode == "graph" and isinstance(self.images, Images):
-            self._steps = GraphSteps(ResidentSteps(one, optimizer, self.images, self.spec.seed))
+            self._steps = GraphSteps(ResidentSteps(take_one, optimizer, self.images, self.spec.seed))
 
     def train_dataloader(self) -> Ranges:
-        """The steps up to the next evaluation, as (first, stop) pairs; none when the run is complete.
+        """The steps up to the next evaluation, as (first, stop) pairs; none if the run is complete.
 
         Several ranks take one step at a time, because they agree after each whether to stop.
         """
         stop = next((stop for stop in self.recipe.evaluation_steps if stop > self.step), self.step)
-        return _ranges(ranges(self.step, stop, self.at_once if self.trainer.world_size == 1 else 1))
+        return _ranges(ranges(self.step, stop, self.steps_per_call if self.trainer.world_size == 1 else 1))
 
     def training_step(self, steps: tuple[int, int], _: int) -> None:
-        """Take the steps from first to stop, or fewer if a signal asks for an end."""
+        """Take the steps from first up to stop, or fewer if a stop is requested."""
         assert self._steps is not None
         coming = range(*steps)
         self._steps.expect(coming, [self.schedule.rate(step) for step in coming])
@@ -160,20 +159,20 @@ class TrainingModule(pl.LightningModule):
 
     @property
     def at_evaluation(self) -> bool:
-        """Whether the step just done is followed by an evaluation."""
+        """Whether the step that was just taken is followed by an evaluation."""
         return self.step in self.recipe.evaluation_steps
 
     # Evaluation
 
     def on_validation_start(self) -> None:
         """Give every rank the batch-norm statistics of rank 0, which are those in the checkpoint."""
-        self.confusion = ConfusionMatrix(len(self.dataset.classes), self.device)
+        self._confusion = ConfusionMatrix(len(self.dataset.classes), self.device)
         if self.trainer.world_size > 1:
             for statistic in self.net.buffers():
                 torch.distributed.broadcast(statistic, src=0)
 
     def val_dataloader(self) -> Ranges:
-        """This rank's share of the test set as (start, stop) pairs: each image once, none padded (rule 5)."""
+        """This rank's shard of the test set as (start, stop) pairs: each image once, without padding (rule 5)."""
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
         parts = evaluation_shares(self.dataset.test_size, self.dataset.evaluation_batch, rank, world_size)
         self.images.expect(parts)
@@ -184,7 +183,8 @@ class TrainingModule(pl.LightningModule):
         images, labels = self.images.test_batch(*part)
         logits = self.net(images)
         self.tallies["test"].add(logits, labels, F.cross_entropy(logits, labels))
-        self.confusion.add(logits, labels)
+        assert self._confusion is not None
+        self._confusion.add(logits, labels)
 
     def on_validation_epoch_end(self) -> None:
         """Sum the counts over ranks into an `Evaluation`.
@@ -192,10 +192,11 @@ class TrainingModule(pl.LightningModule):
         Raises:
             RuntimeError: The images counted are not the whole test set, each once (rule 5).
         """
+        assert self._confusion is not None
         train, test = self.tallies["train"].take(self._sum), self.tallies["test"].take(self._sum)
         if test.seen != self.images.test_size:
             raise RuntimeError(f"{test.seen} test images were counted, but there are {self.images.test_size}")
-        self.confusion.sum_over_ranks(self._sum)
+        self._confusion.sum_over_ranks(self._sum)
         samples = self.step * self.recipe.batch
         self.evaluation = Evaluation(
             step=self.step,
@@ -208,6 +209,23 @@ class TrainingModule(pl.LightningModule):
         )
         self.schedule.watch_plateau(self.step, train.percent)
         self.trainer.should_stop = self.step >= self.recipe.steps
+
+    def confusion(self) -> ConfusionMatrix:
+        """The confusion matrix of the last evaluation.
+
+        It is counted again, on this rank, if that evaluation was in an earlier session: a run can be interrupted after
+        its last checkpoint and before its measurements are written.
+        """
+        if self._confusion is None:
+            self._confusion = ConfusionMatrix(len(self.dataset.classes), self.device)
+            shares = evaluation_shares(self.dataset.test_size, self.dataset.evaluation_batch, 0, 1)
+            self.images.expect(shares)
+            self.net.eval()
+            with torch.no_grad(), self.trainer.precision_plugin.forward_context():
+                for share in shares:
+                    images, labels = self.images.test_batch(*share)
+                    self._confusion.add(self.net(images), labels)
+        return self._confusion
 
     def _sum(self, value: Tensor) -> Tensor:
         total = self.trainer.strategy.reduce(value, reduce_op="sum")
@@ -234,7 +252,7 @@ class TrainingModule(pl.LightningModule):
         state = checkpoint["cell"]
         self.step, self._restored = state["step"], state["tallies"]
         self.schedule.load_state_dict(state)
-        if "data" in state:  # checkpoints up to 2026-11-21 have no counts of the data
+        if "data" in state:  # checkpoints up to 2026-11-21 lack the counts of the data
             self._restored_counts = state["data"]
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] is not None and torch.cuda.is_available():

@@ -1,8 +1,8 @@
 """One update of a network, and how updates follow each other: launched by the host, or captured as a CUDA graph.
 
-Nets this thin are bound by launches and by the host, not by arithmetic. So many updates share one pass through
-Lightning, and on a GPU a whole update (gather, crop and flip, forward, loss, backward, SGD, counts) is launched as one
-graph. Both paths run the same `update` on the same batches.
+Thin networks are limited by kernel launches and by the host, not by arithmetic. Many updates therefore share one pass
+through Lightning, and on a GPU a whole update (gather, crop and flip, forward, loss, backward, SGD, counts) is launched
+as one graph. Both ways run the same `update` on the same batches.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from torch.utils.checkpoint import checkpoint
 from study.data.images import Images
 from study.recipes import WARMUP_WINDOW
 
-AT_ONCE = WARMUP_WINDOW  # steps in one pass through Lightning, which costs as much as a small net's captured step
-EAGER = 3  # steps before the capture: then momentum exists and cuDNN has chosen its kernels
+STEPS_PER_CALL = WARMUP_WINDOW  # a pass through Lightning costs as much as one captured step of a small network
+EAGER_STEPS = 3  # steps before the capture: after them momentum exists and cuDNN has chosen its kernels
 
-Forward = Callable[[Tensor], Tensor]  # images (B, C, H, W) to scores (B, classes)
-Count = Callable[[Tensor, Tensor, Tensor], None]  # of scores, labels and the mean loss
-Update = Callable[[Tensor, Tensor], None]  # on images and labels
+Forward = Callable[[Tensor], Tensor]  # images (B, C, H, W) to logits (B, classes)
+Count = Callable[[Tensor, Tensor, Tensor], None]  # takes logits, labels and the mean loss
+Update = Callable[[Tensor, Tensor], None]  # takes images and labels
 
 
 def update(
@@ -38,43 +38,57 @@ def update(
     images: Tensor,
     labels: Tensor,
 ) -> None:
-    """One update on images (B, C, H, W) and labels (B,), counted; reads nothing back to the host.
+    """Take one step of SGD and count its errors; nothing is read back to the host.
 
-    An autocast around many updates must not cache its casts of the weights, as they would stay; Lightning's does not.
+    An autocast around many updates must not cache its casts of the weights, or all updates would use the first ones.
+    Lightning's does not.
+
+    Args:
+        forward: The network.
+        optimizer: Of its parameters.
+        count: Called with the logits, the labels and the mean loss.
+        backward: Called with the loss.
+        images: (B, C, H, W).
+        labels: (B,).
     """
-    scores = forward(images)
-    loss = F.cross_entropy(scores, labels)
+    logits = forward(images)
+    loss = F.cross_entropy(logits, labels)
     optimizer.zero_grad()
     backward(loss)
     optimizer.step()
-    count(scores.detach(), labels, loss.detach())
+    count(logits.detach(), labels, loss.detach())
 
 
-def ranges(first: int, stop: int, most: int) -> list[tuple[int, int]]:
-    """The steps from first to stop as (first, stop) pairs, cut at the multiples of `most`."""
-    cuts = range(first - first % most + most, stop, most)
+def ranges(first: int, stop: int, limit: int) -> list[tuple[int, int]]:
+    """Divide the steps from first up to stop into (first, stop) pairs, cut at the multiples of `limit`.
+
+    Example:
+        >>> ranges(30, 120, 50)
+        [(30, 50), (50, 100), (100, 120)]
+    """
+    cuts = range(first - first % limit + limit, stop, limit)
     return list(pairwise([first, *cuts, stop])) if first < stop else []
 
 
 class Steps(Protocol):
-    """How steps are taken."""
+    """A way to take steps."""
 
     def expect(self, steps: range, rates: Sequence[float]) -> None:
-        """Say which steps come next, and their learning rates."""
+        """Announce the next steps and their learning rates."""
 
     def take(self, step: int) -> None:
-        """Take the next of them."""
+        """Take the next of the announced steps."""
 
 
 class PlainSteps:
-    """Steps that the host launches operation by operation: on any device, any number of devices, any images."""
+    """Steps that the host launches operation by operation: for any device, any number of devices, any images."""
 
     def __init__(self, update: Update, optimizer: Optimizer, batch: Callable[[int], tuple[Tensor, Tensor]]) -> None:
         self.update, self.optimizer, self.batch = update, optimizer, batch
         self.rates: dict[int, float] = {}
 
     def expect(self, steps: range, rates: Sequence[float]) -> None:
-        """Keep the rates; a batch is made when its step comes."""
+        """Keep the rates; a batch is made when its step is taken."""
         self.rates = dict(zip(steps, rates, strict=True))
 
     def take(self, step: int) -> None:
@@ -85,26 +99,26 @@ class PlainSteps:
 
 
 class ResidentSteps:
-    """Steps that are all device work: what a step needs of the host lies in tables, read at a counter on the device.
+    """Steps that need nothing from the host: crops and learning rates are in tables on the device, read at a counter.
 
-    So every step is the same sequence of operations on the same memory, which is what a graph can replay.
+    Every step is then the same sequence of operations on the same memory, which is what a CUDA graph can replay.
     """
 
     def __init__(self, update: Update, optimizer: Optimizer, images: Images, seed: int) -> None:
         device, batch = images.train_labels.device, images.recipe.batch
         self.update, self.images, self.seed = update, images, seed
-        self.plans = torch.zeros(AT_ONCE, 4, batch, dtype=torch.int64, device=device)
-        self.rates = torch.zeros(AT_ONCE, device=device)
+        self.plans = torch.zeros(STEPS_PER_CALL, 4, batch, dtype=torch.int64, device=device)
+        self.rates = torch.zeros(STEPS_PER_CALL, device=device)
         self.rate = torch.zeros((), device=device)
         self.at = torch.zeros(1, dtype=torch.int64, device=device)
-        for group in optimizer.param_groups:  # also after a checkpoint, which brings a number of its own
+        for group in optimizer.param_groups:  # a checkpoint that was loaded has put a number in place of the tensor
             group |= {"lr": self.rate, "fused": True, "foreach": False}
 
     def expect(self, steps: range, rates: Sequence[float]) -> None:
-        """Upload the plans and rates of at most `AT_ONCE` steps.
+        """Upload the crop plans and rates of at most `STEPS_PER_CALL` steps.
 
-        They are drawn while the device still works on the steps before; the upload then waits for those, so the host
-        is never further ahead than that.
+        The plans are drawn while the device still works on the steps before. The upload waits for those, so the host is
+        never further ahead than one call.
         """
         plans = self.images.plans(self.seed, steps)
         self.plans[: len(steps)].copy_(plans)
@@ -120,7 +134,7 @@ class ResidentSteps:
 
 
 class GraphSteps:
-    """Resident steps, the first few launched one by one on a side stream, then captured there once and replayed.
+    """Resident steps as a CUDA graph: a few are launched on a side stream, the next is captured there and replayed.
 
     The first ones are steps of the run like all others: nothing is computed twice or undone for the capture.
     """
@@ -133,7 +147,7 @@ class GraphSteps:
 
     def take(self, step: int) -> None:
         """Take one step."""
-        if self.taken < EAGER:
+        if self.taken < EAGER_STEPS:
             self._take_eagerly(step)
         else:
             self.graph = self.graph or self._capture(step)
@@ -148,7 +162,7 @@ class GraphSteps:
         main.wait_stream(self.side)
 
     def _capture(self, step: int) -> torch.cuda.CUDAGraph:
-        """Record one step without doing it; gradients lie in the graph's own memory from now on."""
+        """Capture one step without taking it; gradients live in the graph's own memory from then on."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self.side):
             self.steps.take(step)
@@ -157,10 +171,10 @@ class GraphSteps:
 
 @contextmanager
 def uncounted_batches(net: nn.Module) -> Iterator[list[Tensor]]:
-    """Inside, batch norms do not count their batches, which costs a launch per layer and step for nothing.
+    """Keep the batch norms from counting their batches, which costs a useless launch per layer and step.
 
     Yields:
-        Their counters, to be set when the steps are done: a state dict holds them.
+        Their counters, which are part of the state dict; set them when the steps are taken.
     """
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     counters = [norm.num_batches_tracked for norm in norms]
@@ -174,11 +188,11 @@ def uncounted_batches(net: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def compile_blocks(net: nn.Module) -> None:
-    """Have torch fuse the elementwise work of every block; blocks of a kind share their code, at any depth.
+    """Let torch fuse the elementwise operations of each block; equal blocks share their code, at any depth.
 
-    The bench compares it (`--arms=ours,compiled`); training does not use it, as no GPU has shown it to win yet.
+    The bench compares it (``--arms=ours,compiled``). Training does not use it, because no GPU has been faster with it.
     """
-    torch._dynamo.config.recompile_limit = 64  # 8 otherwise, then silently no longer compiled
+    torch._dynamo.config.recompile_limit = 64  # beyond the default of 8, blocks would silently not be compiled
     for block in _blocks(net):
         block.compile()
 
@@ -189,11 +203,11 @@ def _blocks(net: nn.Module) -> list[nn.Module]:
 
 
 def in_segments(net: nn.Module, every: int) -> Forward:
-    """The network, keeping activations only between segments of `every` blocks; the backward pass makes the rest again.
+    """The forward pass of a network, keeping activations only between segments; the backward pass recomputes the rest.
 
     Args:
-        net: One of ours, with stem, stages, pool and head.
-        every: Blocks in a segment.
+        net: A network of this study, with stem, stages, pool and head.
+        every: Number of blocks in a segment.
     """
     blocks = _blocks(net)
     segments = [nn.Sequential(*blocks[i : i + every]) for i in range(0, len(blocks), every)]
@@ -202,21 +216,22 @@ def in_segments(net: nn.Module, every: int) -> Forward:
     def forward(images: Tensor) -> Tensor:
         x = stem(images)
         for segment in segments:
-            contexts = partial(_first_and_again, segment)
+            contexts = partial(_contexts, segment)
             x = checkpoint(segment, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
-        scores: Tensor = head(pool(x))
-        return scores
+        logits: Tensor = head(pool(x))
+        return logits
 
     return forward
 
 
-def _first_and_again(segment: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+def _contexts(segment: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """The contexts of a segment's first pass and of its recomputation."""
     return nullcontext(), _without_statistics(segment)
 
 
 @contextmanager
 def _without_statistics(segment: nn.Module) -> Iterator[None]:
-    """A second pass over the same batch must not enter the running averages again: it enters with weight zero."""
+    """Keep a second pass over the same batch out of the running averages: it enters them with weight zero."""
     norms = [module for module in segment.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

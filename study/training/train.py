@@ -35,11 +35,12 @@ from study.weights.digest import weights_sha256
 
 
 def quiet() -> None:
-    """Silence Lightning's advertisements and its advice on loaders without workers: there is nothing to load.
+    """Silence Lightning's advertisements and its remarks on loaders, which here hold nothing but numbers of steps.
 
     For the whole process; the verbs call it.
     """
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*across ranks is zero.*")  # a run that is complete but for its summary
     warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
@@ -153,5 +154,5 @@ def measurements(module: TrainingModule) -> dict[str, Row]:
     measured = {"images": len(images), "split": "test", "mode": "eval"}
     return {
         "responses": measured | {"layers": list(stds), "std": list(stds.values())},
-        "confusion": {"classes": list(module.dataset.classes), "counts": module.confusion.counts.tolist()},
+        "confusion": {"classes": list(module.dataset.classes), "counts": module.confusion().counts.tolist()},
     }

@@ -56,12 +56,23 @@ def assert_equal_records(one: Record, other: Record) -> None:
         assert one.measurement(name) == other.measurement(name) is not None
 
 
+def test_a_run_killed_after_its_last_checkpoint_still_leaves_all_its_files(undisturbed: Record, tmp_path: Path) -> None:
+    """No step and no evaluation is left to do then, but the files of a finished run are still to be written."""
+    record = Record(tmp_path, SPEC)
+    signalled(tmp_path, "SIGKILL", "rename:responses.tmp:1")
+    assert steps(record) == steps(undisturbed) and record.state() == "interrupted"
+    assert record.measurement("confusion") is None
+    done = train(tmp_path)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert_equal_records(record, undisturbed)
+
+
 @pytest.mark.slow
 def test_each_signal_ends_the_step_and_leaves_a_checkpoint(undisturbed: Record, tmp_path: Path) -> None:
     record = Record(tmp_path, SPEC)
     for signum, batch, step in (("SIGTERM", 13, 13), ("SIGUSR1", 9, 22), ("SIGINT", 12, 34)):
         output = signalled(tmp_path, signum, f"call:batch:{batch}")
-        assert f"from step {step}" in output
+        assert f"to resume at step {step}" in output
         assert record.state() == "interrupted"
     assert train(tmp_path).returncode == 0
     assert_equal_records(record, undisturbed)

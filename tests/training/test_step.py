@@ -24,7 +24,7 @@ from study.recording.record import Record
 from study.training.errors import Tally
 from study.training.module import TrainingModule
 from study.training.schedule import Schedule
-from study.training.step import AT_ONCE, PlainSteps, ResidentSteps, Steps, in_segments, ranges, update
+from study.training.step import STEPS_PER_CALL, PlainSteps, ResidentSteps, Steps, in_segments, ranges, update
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256
 from tests.support import CELL, SPEC, run
@@ -39,12 +39,12 @@ def test_ranges_are_every_step_once_cut_at_the_same_places(first: int) -> None:
     assert all(start == first or start % 50 == 0 for start, _ in pairs)
 
 
-def fit(tmp_path: Path, at_once: int, **changes: float) -> TrainingModule:
+def fit(tmp_path: Path, steps_per_call: int, **changes: float) -> TrainingModule:
     """Train a cell in bf16 under Lightning, so many steps at once."""
     module = TrainingModule(SPEC, load_digits())
-    module.at_once = at_once
+    module.steps_per_call = steps_per_call
     module.schedule = Schedule(replace(module.recipe, steps=120, evaluations=2, **changes))  # type: ignore[arg-type]
-    record = Record(tmp_path / str(at_once), SPEC)
+    record = Record(tmp_path / str(steps_per_call), SPEC)
     record.open({"recipe": {}, "data_fingerprint": ""})
     build_trainer(record, MachineOptions(precision="bf16"), None).fit(module)
     return module
@@ -52,7 +52,7 @@ def fit(tmp_path: Path, at_once: int, **changes: float) -> TrainingModule:
 
 def test_fifty_steps_at_once_are_fifty_steps(tmp_path: Path) -> None:
     """In bf16: did Lightning's autocast cache its casts of the weights, all fifty would see the first one's."""
-    many, single = (fit(tmp_path, at_once, warmup_error=80.0) for at_once in (AT_ONCE, 1))
+    many, single = (fit(tmp_path, steps_per_call, warmup_error=80.0) for steps_per_call in (STEPS_PER_CALL, 1))
     assert many.schedule.warm_until == single.schedule.warm_until == 50 and many.evaluation and single.evaluation
     assert weights_sha256(many.net) == weights_sha256(single.net)
     assert many.evaluation.lr == single.evaluation.lr
@@ -77,7 +77,7 @@ def learn(make: Make, device: torch.device, steps: int) -> tuple[nn.Module, Tall
         return net(batch)
 
     taking = make(partial(update, forward, sgd, tally.add, lambda loss: loss.backward()), sgd, images)
-    for start, stop in ranges(0, steps, AT_ONCE):
+    for start, stop in ranges(0, steps, STEPS_PER_CALL):
         coming = range(start, stop)
         taking.expect(coming, [float(np.float32(Schedule(MOVING).rate(step))) for step in coming])
         for step in coming:

@@ -1,1 +1,8 @@
-"""W&B, written and never read: account, logger, pictures."""
+"""The copy of a record in W&B: written by rank 0, never read by training, and never a reason to stop.
+
+mode   = resolve_mode("auto")             account.py    online, offline or disabled
+logger = mirror(record, "auto")           mirror.py     opens the W&B run and sends what it lacks
+logger.log_metrics(evaluation.row())      mirror.py     one row per evaluation
+logger.finish()                           mirror.py     summary, measurements and pictures.figures(record)
+logger.preempt(143)                       mirror.py     or: interrupted, so that an agent gets the run again
+"""
