@@ -137,6 +137,27 @@ MUTANTS = (
         "reports/test_tables.py",
     ),
     Mutant(
+        "of two runs of a cell the later is kept",
+        "reports/gathering/add.py",
+        "_rank(before, run) < _rank(given, run)",
+        "_rank(before, run) > _rank(given, run)",
+        "reports/test_add.py",
+    ),
+    Mutant(
+        "CIFAR's claims are judged on ImageNet's networks",
+        "reports/judging/claims.py",
+        "evidence.comparison.family == claim.comparison.family",
+        "bool(claim.comparison.family)",
+        "reports/test_page.py",
+    ),
+    Mutant(
+        "an adjusted chance is that of another claim",
+        "reports/judging/claims.py",
+        "holm([f.p_for for f in findings])",
+        "holm(sorted(f.p_for for f in findings))",
+        "reports/test_judging.py",
+    ),
+    Mutant(
         "the training error is the last eleven parts' mean",
         "reports/gathering/snapshot.py",
         "PARTS, LAST_PARTS = 64, 10",

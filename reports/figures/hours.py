@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -31,6 +30,8 @@ def _draw(panels: dict[str, pd.DataFrame]) -> Figure:
 
 def _scatter(axis: Axes, runs: pd.DataFrame) -> None:
     """A point per run over hours, in its depth's colour, grey where the paper has no such net; crosses are plain."""
+    import seaborn as sns  # takes a second, and only drawing needs it
+
     kind = runs["shortcut"].map(lambda s: "plain" if s == "none" else "residual")
     colours = dict.fromkeys(runs["depth"], "grey") | COLOURS
     markers = {"residual": "o", "plain": "X"}

@@ -91,7 +91,7 @@ class Drawing:
     def _files(self) -> tuple[str, bytes]:
         svg, png = io.StringIO(), io.BytesIO()
         with rc_context(STYLE):  # the style decides how a figure is saved, too
-            figure = self.draw()
+            figure = self.figure()
             FigureCanvasSVG(figure)
             figure.tight_layout(rect=(0, 0.06, 1, 1))
             figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})

@@ -31,7 +31,7 @@ class TestResult(NamedTuple):
 
 
 def greater(a: Seeds, b: Seeds) -> TestResult:
-    """Is the mean of `a` above that of `b`? A permutation test over seeds, exact up to 8 a side; Welch's interval."""
+    """Test whether the mean of `a` is above that of `b`, by permutation (exact up to 8 a side); Welch's interval."""
     effect = float(np.mean(a) - np.mean(b))
     if min(len(a), len(b)) < 2:
         return TestResult(effect)
@@ -39,7 +39,7 @@ def greater(a: Seeds, b: Seeds) -> TestResult:
 
 
 def not_greater(a: Seeds, b: Seeds, margin: float) -> TestResult:
-    """Is the mean of `a` less than `margin` above that of `b`? Welch's test against the margin."""
+    """Test whether the mean of `a` is less than `margin` above that of `b`: Welch's test against the margin."""
     effect = float(np.mean(a) - np.mean(b))
     if min(len(a), len(b)) < 2:
         return TestResult(effect)
@@ -48,14 +48,14 @@ def not_greater(a: Seeds, b: Seeds, margin: float) -> TestResult:
 
 
 def equal(a: Seeds, b: Seeds, margin: float) -> TestResult:
-    """Are the means within `margin` of each other? Two one-sided Welch tests (equivalence)."""
+    """Test whether the means are within `margin` of each other: two one-sided Welch tests (equivalence)."""
     one, other = not_greater(a, b, margin), not_greater(b, a, margin)
     p_for = max(one.p_for, other.p_for)
     return one._replace(p_for=p_for, p_against=min(1.0, 2 * min(one.p_against, other.p_against)))
 
 
 def beyond(a: Seeds, limit: float, side: Literal["greater", "less"]) -> TestResult:
-    """Is the mean of `a` above (or below) a limit? A one-sample t test."""
+    """Test whether the mean of `a` is above (or below) a limit: a one-sample t test."""
     effect = float(np.mean(a) - limit)
     if len(a) < 2:
         return TestResult(effect)
@@ -69,7 +69,7 @@ def beyond(a: Seeds, limit: float, side: Literal["greater", "less"]) -> TestResu
 
 
 def prediction_interval(a: Seeds) -> tuple[float, float]:
-    """Where one more run would fall, with 95 % confidence; undefined for one run."""
+    """The 95 % prediction interval for one more run; undefined for one run."""
     if len(a) < 2:
         return nan, nan
     half = float(stats.t.ppf(1 - ALPHA / 2, len(a) - 1) * np.std(a, ddof=1) * np.sqrt(1 + 1 / len(a)))

@@ -116,6 +116,19 @@ def test_holm_by_hand() -> None:
     assert stats.holm([0.6, 0.9]) == [1.0, 1.0]
 
 
+def test_each_claim_gets_its_own_adjusted_chance(results: pd.DataFrame) -> None:
+    """Holm's steps by hand over the claims of a data set: the m-th smallest of n times n - m, never falling."""
+    findings = [finding for _, finding in judge_all(Evidence(results, CIFAR))]
+    for chance, adjusted in (("p_for", "p_holm"), ("p_against", "against_holm")):
+        tested = [finding for finding in findings if not math.isnan(getattr(finding, chance))]
+        in_order = sorted(tested, key=lambda finding: float(getattr(finding, chance)))
+        assert len(tested) > 5 and tested != in_order, "so that a mix-up would show"
+        worst = 0.0
+        for rank, finding in enumerate(in_order):
+            worst = max(worst, min(1.0, getattr(finding, chance) * (len(tested) - rank)))
+            assert getattr(finding, adjusted) == pytest.approx(worst)
+
+
 def test_a_prediction_interval_holds_one_more_run_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     runs = rng.normal(size=(2_000, 6))
