@@ -1,6 +1,6 @@
-"""Every network of the paper, as one family: plain nets are residual nets whose shortcut is ``none``.
+"""Every network of the paper in one file: a plain network is a residual network whose shortcut is ``none``.
 
-Imports torch and nothing of ours. Images (N, C, H, W) go in, logits (N, classes) come out.
+Imports torch and nothing else of the study. Images (N, C, H, W) go in, logits (N, classes) come out.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class PadShortcut(nn.Module):
         self.extra, self.stride = extra, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C + extra, H / stride, W / stride)."""
+        """Skip pixels and add channels of zeros: (N, C, H, W) -> (N, C + extra, H / stride, W / stride)."""
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
 
 
@@ -106,7 +106,7 @@ class Projection(nn.Sequential):
 
 
 def shortcut(kind: Shortcut, width_in: int, width_out: int, stride: int) -> nn.Module | None:
-    """The connection around one block: None in a plain net, else option A, B or C (Sec. 4.1)."""
+    """Make the shortcut around one block: None in a plain network, else option A, B or C (Sec. 4.1)."""
     changes = stride != 1 or width_in != width_out
     if kind == "none":
         return None
@@ -118,12 +118,12 @@ def shortcut(kind: Shortcut, width_in: int, width_out: int, stride: int) -> nn.M
 
 
 def conv(width_in: int, width_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution that keeps the size at stride 1; no bias, as batch norm follows each (Sec. 3.4)."""
+    """Make a convolution that keeps the size at stride 1, without bias, as batch norm follows each (Sec. 3.4)."""
     return nn.Conv2d(width_in, width_out, kernel, stride, padding=kernel // 2, bias=False)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 layers (Fig. 5 left); `shortcut` is None in a plain net."""
+    """A block of two 3x3 layers (Fig. 5 left); `shortcut` is None in a plain network."""
 
     expansion = 1
 
@@ -134,15 +134,15 @@ class BasicBlock(nn.Module):
         self.shortcut = shortcut(kind, width_in, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """y = F(x) + x (Eqn. 1), or F(x) alone; the last ReLU comes after the addition."""
+        """Compute y = F(x) + x (Eqn. 1), or F(x) alone; the last ReLU comes after the addition."""
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         return _join(self.bn2(self.conv2(y)), x, self.shortcut)
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 (Fig. 5 right), the outer width four times the inner; the stride lies on the first 1x1.
+    """A block of 1x1, 3x3 and 1x1 layers (Fig. 5 right), four times wider outside; the stride is in the first layer.
 
-    With `stride_in` ``3x3`` it lies on the second layer, as in torchvision's nets and fb.resnet.torch's.
+    With `stride_in` ``3x3`` the stride is in the second layer, as in torchvision's networks and fb.resnet.torch's.
     """
 
     expansion = 4
@@ -156,7 +156,7 @@ class Bottleneck(nn.Module):
         self.shortcut = shortcut(kind, width_in, 4 * width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """y = F(x) + x (Eqn. 1), or F(x) alone; the last ReLU comes after the addition."""
+        """Compute y = F(x) + x (Eqn. 1), or F(x) alone; the last ReLU comes after the addition."""
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         return _join(self.bn3(self.conv3(y)), x, self.shortcut)
@@ -168,7 +168,7 @@ def _join(y: Tensor, x: Tensor, around: nn.Module | None) -> Tensor:
 
 
 class ResNet(nn.Sequential):
-    """stem, stage1, stage2, ..., pool, head: images (N, C, H, W) in, logits (N, classes) out."""
+    """A network of stem, stage1, stage2, ..., pool and head: images (N, C, H, W) in, logits (N, classes) out."""
 
     def __init__(self, net: Architecture, kind: Shortcut, stride_in: StrideIn = "1x1") -> None:
         super().__init__()
@@ -187,7 +187,7 @@ class ResNet(nn.Sequential):
 
 
 def _stem(net: Architecture) -> nn.Sequential:
-    """One 3x3 layer (Sec. 4.2), or a 7x7 with stride 2 and a 3x3 max pooling (Table 1)."""
+    """Make the first layers: one 3x3 (Sec. 4.2), or a 7x7 with stride 2 and a 3x3 max pooling (Table 1)."""
     stem = nn.Sequential()
     large = len(net.widths) == 4
     stem.add_module("conv", conv(net.channels, net.widths[0], 7 if large else 3, 2 if large else 1))
@@ -199,9 +199,9 @@ def _stem(net: Architecture) -> nn.Sequential:
 
 
 def initialise(net: nn.Module, generator: torch.Generator) -> None:
-    """He's normal for every convolution (Sec. 3.4, [13]), drawn for projections last.
+    """Draw the initial weights from He's normal distribution (Sec. 3.4, [13]), those of projections last.
 
-    So networks that differ in their shortcuts only start with equal weights wherever they have the same layer.
+    So networks that differ only in their shortcuts start with equal weights in all layers that they share.
     """
     layers = [(name, m) for name, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     for _, layer in sorted(layers, key=lambda item: ".shortcut." in item[0]):
@@ -235,9 +235,13 @@ def build(dataset: str, depth: int, shortcut: Shortcut, stride_in: StrideIn = "1
 
 
 def count(net: nn.Module, image: tuple[int, int, int]) -> tuple[int, int]:
-    """Trainable parameters, and multiply-adds of convolutions and linear layers for one image (C, H, W).
+    """Count trainable parameters, and multiply-adds of convolutions and linear layers for one image (C, H, W).
 
-    The network must be on the meta device.
+    The network must be on the meta device, and is left in evaluation mode.
+
+    >>> with torch.device("meta"):
+    ...     count(build("cifar10", 20, "A"), (3, 32, 32))
+    (269722, 40551040)
     """
     with FlopCounterMode(display=False) as counter:
         net.eval()(torch.empty(1, *image, device="meta"))

@@ -1,6 +1,6 @@
-"""What the paper did to train each network, and where this study departs from it.
+"""How the paper trained each network, with citations, and where this study departs from it.
 
-A recipe is code with citations, counted in steps. Depth and data set decide everything derived (rule 2).
+Lengths are counted in steps. What data set and depth determine is derived, not configured (rule 2).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from study.spec import InputError, Spec, check_choice
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one cell is trained. Steps are updates on one global batch; errors are in percent."""
+    """How a network is trained. A step is one update on one global batch; errors are in percent."""
 
     batch: int = 128  # Sec. 4.2: a mini-batch of 128, over all devices together
     steps: int = 64_000  # Sec. 4.2: training ends at 64k iterations
@@ -47,7 +47,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class ImageNetRecipe(Recipe):
-    """What training on ImageNet has besides (Sec. 3.4)."""
+    """How a network is trained on ImageNet (Sec. 3.4)."""
 
     batch: int = 256  # Sec. 3.4; 32 on each of eight GPUs, says the authors' release
     steps: int = 600_000  # Sec. 3.4: up to 60 x 10^4 iterations
@@ -115,10 +115,13 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 
 
 def recipe_for(spec: Spec) -> Recipe:
-    """The recipe of a cell, with what its depth derives.
+    """Look up the recipe of a cell, with the warm-up if its depth needs one.
 
     Raises:
         InputError: the data set has no recipe of that name.
+
+    >>> recipe_for(Spec("cifar10", 110, "A")).warmup_error
+    80.0
     """
     if spec.dataset not in RECIPES:
         raise InputError(f"data set {spec.dataset!r} has no recipes; those that have are: {', '.join(RECIPES)}")
@@ -129,7 +132,7 @@ def recipe_for(spec: Spec) -> Recipe:
 
 
 def exhibits(spec: Spec) -> list[str]:
-    """List the exhibits of the paper that a run belongs to, or one word on why it belongs to none.
+    """List the tables and figures of the paper that a run belongs to, or the reason why it belongs to none.
 
     >>> exhibits(Spec("cifar10", 20, "none"))
     ['Fig. 1', 'Fig. 6', 'Fig. 7']
@@ -165,7 +168,7 @@ EXHIBITS: dict[str, Callable[[Spec], list[str]]] = {
 
 
 def per_device_batch(recipe: Recipe, world_size: int) -> int:
-    """Images per device and step; the global batch is the constant (rule 9).
+    """Divide the global batch, which is constant (rule 9), over devices: images per device and step.
 
     Raises:
         InputError: the global batch does not divide by the number of devices.

@@ -18,6 +18,7 @@ from study.recording.record import Record
         "study.recipes",
         "study.network",
         "study.data.datasets",
+        "study.data.sampling",
         "study.recording.bench_lines",
         "study.recording.evaluation",
         "study.recording.record",

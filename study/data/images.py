@@ -23,7 +23,7 @@ from study.recipes import Recipe
 
 @dataclass(frozen=True)
 class Arrays:
-    """A decoded data set: images (N, H, W, C) as bytes from 0 to `peak`, labels (N,) as places in `classes`."""
+    """A data set in memory: images (N, H, W, C) as bytes from 0 to `peak`, labels (N,) as positions in `classes`."""
 
     train_images: Bytes
     train_labels: Ints
@@ -45,12 +45,12 @@ class Arrays:
         return len(self.test_labels)
 
     def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Images:
-        """Its batches on a device."""
+        """Make the batches of a recipe on a device."""
         return Images(self, recipe, device)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the decoded arrays: equal whatever archive or mirror they came from."""
+        """SHA-256 of the decoded arrays, which does not depend on the archive that they came from."""
         digest = hashlib.sha256()
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             digest.update(f"{array.dtype}{array.shape}".encode())
@@ -59,7 +59,7 @@ class Arrays:
 
 
 class CropPlan(NamedTuple):
-    """What a batch is made of, each (B,): image numbers, the crops' upper left corners, and flips."""
+    """The contents of a batch: image numbers, upper left corners of the crops, and flips, each (B,)."""
 
     image: Ints
     top: Ints
@@ -67,13 +67,20 @@ class CropPlan(NamedTuple):
     flip: NDArray[np.bool_]
 
     def part(self, rank: int, world_size: int) -> CropPlan:
-        """The slice of one rank."""
+        """Take the slice of one rank."""
         mine = rank_slice(len(self.image), rank, world_size)
         return CropPlan(self.image[mine], self.top[mine], self.left[mine], self.flip[mine])
 
 
 def plan(recipe: Recipe, images: int, seed: int, step: int) -> CropPlan:
-    """Batch number `step`: the whole global batch, a pure function of the recipe, the seed and the step."""
+    """Draw global batch number `step`, a pure function of the recipe, the seed and the step.
+
+    Args:
+        recipe: Its batch size, padding and flips.
+        images: Number of training images.
+        seed: Of the run.
+        step: Number of updates before this batch.
+    """
     rng = generator(seed, step)
     top, left = rng.integers(0, 2 * recipe.pad + 1, size=(2, recipe.batch))
     flip = rng.integers(0, 2, size=recipe.batch).astype(bool) & recipe.flip
@@ -81,7 +88,11 @@ def plan(recipe: Recipe, images: int, seed: int, step: int) -> CropPlan:
 
 
 def subset(labels: Ints, count: int | None) -> Ints:
-    """Numbers of a class-balanced subset: the first of each class in file order; all of them when count is None."""
+    """Choose a class-balanced subset, the first images of each class in file order; None chooses all.
+
+    Returns:
+        The numbers of the chosen images, in order.
+    """
     if count is None:
         return np.arange(len(labels))
     each = count // len(np.unique(labels))
@@ -89,10 +100,11 @@ def subset(labels: Ints, count: int | None) -> Ints:
 
 
 class Images:
-    """The images of one cell on one device, and the batches made of them.
+    """The batches of a recipe on one device; see `study.data.interface.Batches`.
 
-    Training images lie padded with zeros; a view of all their crops turns crop and gather into one indexing
-    operation. The per-pixel mean (Sec. 4.2) is padded and cropped likewise, so that padding is zero after it too.
+    Training images are stored padded with zeros. A view of all their crops makes cropping and gathering one indexing
+    operation. The per-pixel mean (Sec. 4.2) is padded and cropped in the same way, so that padding stays zero after it
+    is subtracted.
     """
 
     def __init__(self, arrays: Arrays, recipe: Recipe, device: torch.device) -> None:
@@ -105,51 +117,51 @@ class Images:
         self.train_labels = torch.from_numpy(arrays.train_labels[keep]).to(device)
         self.test_images = torch.from_numpy(arrays.test_images).to(device)
         self.test_labels = torch.from_numpy(arrays.test_labels).to(device)
-        self.counts = torch.zeros(0, device=device)  # nothing in memory can be broken
+        self.counts = torch.zeros(0, device=device)  # images in memory cannot be broken
 
     @property
     def train_size(self) -> int:
-        """How many images are trained on."""
+        """Number of training images."""
         return len(self.train_labels)
 
     @property
     def test_size(self) -> int:
-        """How many images are tested on."""
+        """Number of test images."""
         return len(self.test_labels)
 
     def batch(self, seed: int, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
-        """One rank's part of batch `step`: images (B, C, H, W), channels last in memory, and labels (B,)."""
+        """Make one rank's part of batch `step`: images (B, C, H, W), channels last in memory, and labels (B,)."""
         plans = self.plans(seed, range(step, step + 1), rank, world_size)
         return self.crop(plans[0].to(self.crops.device))
 
     def plans(self, seed: int, steps: range, rank: int = 0, world_size: int = 1) -> Tensor:
-        """One rank's part of the `CropPlan` of each step, as whole numbers on the host: (K, 4, B)."""
+        """Draw one rank's part of the `CropPlan` of each of K steps, as integers on the host: (K, 4, B)."""
         each = [plan(self.recipe, self.train_size, seed, step).part(rank, world_size) for step in steps]
         return torch.from_numpy(np.stack([np.stack(fields) for fields in each]))
 
     def crop(self, plan: Tensor) -> tuple[Tensor, Tensor]:
-        """The batch of a plan (4, B) that lies on the device: images (B, C, H, W) and labels (B,)."""
+        """Make the batch of one plan (4, B) on the device: images (B, C, H, W) and labels (B,)."""
         image, top, left, flip = plan.unbind()
         images = self.crops[image, top, left].float().sub_(self.mean_crops[top, left]).div_(self.peak)
         images = torch.where(flip[:, None, None, None].bool(), images.flip(2), images)
         return images.permute(0, 3, 1, 2), self.train_labels[image]
 
     def expect(self, parts: Sequence[tuple[int, int]]) -> None:
-        """They are there already."""
+        """Do nothing, as all test images are on the device."""
 
     def take_notes(self, reduce: Reduce) -> dict[str, float]:
-        """Nothing to say: no file was read and no batch waited for."""
+        """Return no columns, as no file is read and no batch is waited for."""
         return {}
 
     def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Test images number start to stop, the one original view (Sec. 4.2): (B, C, H, W) and labels (B,)."""
+        """Make test images `start` to `stop`, uncropped (Sec. 4.2: the single view): (B, C, H, W) and labels (B,)."""
         centre = self.recipe.pad
         images = self.test_images[start:stop].float().sub_(self.mean_crops[centre, centre]).div_(self.peak)
         return images.permute(0, 3, 1, 2), self.test_labels[start:stop]
 
 
 def _crops(images: Tensor, pad: int) -> Tensor:
-    """Every crop of every padded image, as a view: (N, H, W, C) -> (N, 2 pad + 1, 2 pad + 1, H, W, C)."""
+    """View every crop of every padded image: (N, H, W, C) -> (N, 2 pad + 1, 2 pad + 1, H, W, C)."""
     size = images.shape[1:3]
     padded = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
     return padded.unfold(1, size[0], 1).unfold(2, size[1], 1).permute(0, 1, 2, 4, 5, 3)

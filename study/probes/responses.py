@@ -1,4 +1,4 @@
-"""How strongly each layer responds: the measurement of Fig. 7."""
+"""Standard deviations of layer responses: the measurement of Fig. 7."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from torch import Tensor, nn
 
 
 def layer_responses(net: nn.Module, images: Tensor) -> dict[str, float]:
-    """Standard deviation of each layer's response (Fig. 7): after batch norm, before ReLU or addition.
+    """Measure the standard deviation of each layer's response (Fig. 7): after batch norm, before ReLU or addition.
 
-    Pooled over images, channels and positions, in the network's own mode. Projections are not among the layers.
+    It is taken over images, channels and positions, in the network's present mode. Projections are left out.
 
     Args:
-        net: A network of ours.
+        net: A network of `study.network`.
         images: (N, C, H, W).
+
+    Returns:
+        The standard deviation by the name of the batch-norm layer, in the order of the layers.
     """
     stds: dict[str, float] = {}
 

@@ -1,1 +1,9 @@
-"""How a trained network is tested: the paper's views of an image, and the verb ``test``."""
+"""Test protocols: errors of trained ImageNet networks by one crop, ten crops, at multiple scales, or in an ensemble.
+
+Read in this order:
+
+- ``views.py``: the crops and sizes of a test image in each protocol (Sec. 3.4).
+- ``logits.py``: the network's outputs for them, averaged; the fully convolutional network.
+- ``errors.py``: top-1 and top-5 errors on a test set, counted.
+- ``evaluate.py``: the verb ``test``, for run folders and for weight files.
+"""

@@ -1,4 +1,4 @@
-"""The errors of a network, or of an ensemble, under one protocol: every test image is counted once."""
+"""Top-1 and top-5 errors of a network, or of an ensemble, by one test protocol."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from study.protocols.views import Protocol, ViewReader
 
 
 class Candidate(NamedTuple):
-    """A network under test, and the mean to subtract from its inputs: (H, W, 3), in levels from 0 to 255."""
+    """A network to test, and the mean (H, W, 3) to subtract from its inputs, in levels from 0 to 255."""
 
     net: ResNet
     mean: Tensor
 
     def probabilities(self, protocol: Protocol, pixels: Sequence[Tensor]) -> Tensor:
-        """Probabilities (classes,) of one image, given its views as bytes (N, H, W, 3)."""
+        """Compute the probabilities (classes,) of one image from its views, bytes (N, H, W, 3) of each size."""
         images = [normalise(view, stretch(self.mean, view.shape[1:3])).permute(0, 3, 1, 2) for view in pixels]
         return probabilities(protocol, self.net, images)
 
 
 @dataclass(frozen=True)
 class Score:
-    """The errors on a test set, as counts."""
+    """Numbers of errors on a test set."""
 
     top1_wrong: int
     top5_wrong: int
@@ -40,7 +40,7 @@ class Score:
     broken: int  # files that could not be read, wholly or in part; they are counted among the images
 
     def columns(self, name: str) -> dict[str, float]:
-        """The counts, and the errors in percent, under the names that the record has for protocol `name`."""
+        """Return the counts and the errors in percent, under their keys in the record: ``10crop/top1_error``, ..."""
         counts = {f"{name}/{key}": count for key, count in asdict(self).items()}
         errors = {f"{name}/top{k}_error": 100 * counts[f"{name}/top{k}_wrong"] / self.seen for k in (1, 5)}
         return {**errors, **counts}
@@ -48,7 +48,7 @@ class Score:
 
 @torch.inference_mode()
 def evaluate_protocol(candidates: Sequence[Candidate], protocol: Protocol, files: Files) -> Score:
-    """Test one network, or several as an ensemble whose probabilities are averaged.
+    """Test one network, or several as an ensemble whose probabilities are averaged; each image is counted once.
 
     Args:
         candidates: The network, or the members of the ensemble, all on one device.

@@ -1,6 +1,6 @@
-"""The verb ``test``: ImageNet runs, or other people's weights, tested by the paper's protocols.
+"""The verb ``test``: test ImageNet runs, or published weights, by the paper's protocols.
 
-The errors of a run are added to its record; those of weight files are printed only.
+The errors of a run are added to its record. Those of weight files are only printed.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ RECALIBRATION_IMAGES = 51_200  # 200 batches of 256: "a sufficiently large train
 
 @dataclass(frozen=True)
 class Subject:
-    """A run folder or a weight file that is to be tested.
+    """A run folder or a weight file to test.
 
     Attributes:
-        path: As the user gave it.
+        path: As given on the command line.
         record: The run's record; None for a weight file.
     """
 
@@ -41,7 +41,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The folder's or the file's own name."""
+        """The name of the folder or file, without those above it."""
         return self.path.resolve().name
 
     @property
@@ -56,14 +56,15 @@ def evaluate(paths: Sequence[Path], protocol: str, data: Path, recalibrate: bool
     Args:
         paths: Run folders, or files of torchvision's weights.
         protocol: One of PROTOCOLS, or ``ensemble``: all of them together, each by ``dense`` (Table 5).
-        data: The folder that holds ``imagenet``.
-        recalibrate: Replace batch norm's running averages by true averages first, as the authors did after training.
+        data: The folder that holds the data sets.
+        recalibrate: Whether batch norm's running averages are replaced by true averages first, as the authors did after
+            training.
 
     Returns:
         The exit status.
 
     Raises:
-        InputError: one of the paths cannot be tested, or the images are not those it was trained with.
+        InputError: one of the paths cannot be tested, or its network was trained with other images.
     """
     check_choice("protocol", protocol, (*PROTOCOLS, "ensemble"))
     if protocol == "ensemble" and len(paths) < 2:
@@ -82,7 +83,7 @@ def evaluate(paths: Sequence[Path], protocol: str, data: Path, recalibrate: bool
 
 
 def _report(subjects: Sequence[Subject], name: str, score: Score) -> None:
-    """Print one result, and add it to the record of each run that it is about."""
+    """Print one result, and add it to the records of the runs that were tested."""
     members = [subject.name for subject in subjects]
     results: dict[str, object] = dict(score.columns(name))
     if len(members) > 1:
@@ -98,7 +99,7 @@ def _report(subjects: Sequence[Subject], name: str, score: Score) -> None:
 
 
 def _record(path: Path) -> Record:
-    """The record in a run folder, which must be finished."""
+    """Open the record of a finished run that can be tested."""
     record = Record.at(path)
     info = dataset_info(record.spec.dataset)
     if not info.has_protocols:
@@ -129,7 +130,7 @@ def _check_data(subject: Subject, images: ImageNet) -> None:
 
 
 def _load(subject: Subject, images: ImageNet, recalibrate: bool) -> Candidate:
-    """The network of a run folder or of a weight file, on the GPU where there is one."""
+    """Load the network of a run folder or weight file onto the GPU, where there is one."""
     device = torch.device("cuda" if has_cuda() else "cpu")
     if subject.record is None:
         if recalibrate:
@@ -145,7 +146,14 @@ def _load(subject: Subject, images: ImageNet, recalibrate: bool) -> Candidate:
 
 
 def recalibrated(net: ResNet, spec: Spec, images: ImageNet, device: torch.device) -> None:
-    """Set batch norm's statistics to true averages over training batches, those of the run's first steps."""
+    """Set batch norm's statistics to averages over training batches, in place.
+
+    Args:
+        net: The network, on `device`.
+        spec: Its cell.
+        images: The images it was trained on; the batches of the run's first steps are used.
+        device: Where the network is.
+    """
     recipe = recipe_for(spec)
     batches = images.on(device, recipe)
     steps = max(1, min(RECALIBRATION_IMAGES, batches.train_size) // recipe.batch)

@@ -1,4 +1,4 @@
-"""The network's outputs for the views of one image, averaged after softmax as in [21] and VGG."""
+"""A network's outputs for all views of one test image, averaged after softmax as in [21] and VGG."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POOL = 7  # Table 1: the last stage is 7x7 at 224
 
 
 def probabilities(protocol: Protocol, net: ResNet, images: Sequence[Tensor]) -> Tensor:
-    """The mean over all views of one image, after softmax: (classes,).
+    """Average a network's probabilities over all views of one image: (classes,).
 
     Args:
         protocol: One of PROTOCOLS.
@@ -28,10 +28,10 @@ def probabilities(protocol: Protocol, net: ResNet, images: Sequence[Tensor]) -> 
 
 
 def dense_logits(net: ResNet, images: Tensor) -> Tensor:
-    """The logits of a network applied fully convolutionally: images (N, 3, H, W) -> logits (N, classes).
+    """Apply a network fully convolutionally: images (N, 3, H, W) -> logits (N, classes).
 
     The average pooling slides over the last stage, the classifier is a 1x1 convolution, and the resulting map of logits
-    is averaged over positions. Both are linear, so the average is taken first.
+    is averaged over positions. Classifier and average are linear, so the average is taken first.
 
     Args:
         net: A network in evaluation mode.
@@ -47,7 +47,7 @@ def dense_logits(net: ResNet, images: Tensor) -> Tensor:
 
 
 def stretch(mean: Tensor, size: Sequence[int]) -> Tensor:
-    """The per-pixel mean at another size, bilinear: the paper does not say how it was used beyond 224x224."""
+    """Resize the per-pixel mean bilinearly; the paper does not say how it was used at sizes other than 224x224."""
     if mean.shape[:2] == tuple(size):
         return mean
     image = mean.permute(2, 0, 1)[None]

@@ -1,10 +1,10 @@
-"""The views of a test image that each of the paper's protocols looks at (Sec. 3.4).
+"""Crops and sizes of a test image in each of the paper's protocols (Sec. 3.4).
 
     1crop     the centre of the image resized to 256 (Fig. 4)
     10crop    four corners, the centre, and their mirror images, as in [21] (Tables 2 and 3)
     dense     the whole image at five sizes, with mirror images, for the fully convolutional network (Table 4)
 
-Numbers of different protocols are never compared.
+Errors by different protocols must not be compared.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIZES = (224, 256, 384, 480, 640)  # Sec. 3.4: shorter sides, in pixels
 
 
 def views(protocol: Protocol, decoded: jpeg.Decoded) -> list[Bytes]:
-    """The views of an image without their mirror images: arrays (N, H, W, 3), one for each size of view."""
+    """Cut the views of an image, without their mirror images: arrays (N, H, W, 3), one for each size of view."""
     if protocol == "dense":
         return [jpeg.whole(decoded, size)[None] for size in SIZES]
     if protocol == "1crop":
@@ -49,7 +49,7 @@ class Views(NamedTuple):
 
 @dataclass(frozen=True)
 class ViewReader(Dataset[Views]):
-    """A torch data set of test images as views, read in worker processes; every pixel is decoded."""
+    """A torch data set of test images as views, for worker processes; every pixel is decoded."""
 
     files: Files
     protocol: Protocol

@@ -1,1 +1,6 @@
-"""Trained weights: checkpoints, their digest, other people's formats."""
+"""Trained weights: loading a run's checkpoint, comparing weights, and reading weights that others published.
+
+- ``checkpoint.py``: a run folder as a network, ``study.load(folder)``.
+- ``digest.py``: one digest of all weights, by which runs are compared.
+- ``torchvision.py``: torchvision's published ResNets in our networks.
+"""

@@ -313,7 +313,7 @@ def doctor(data: Path) -> tuple[int, str]:
 def test_the_doctor_names_what_is_broken_and_the_mend(layout: Path) -> None:
     root = layout / "imagenet"
     (root / "train" / "lost+found").mkdir()
-    assert "lost+found is no class (one looks like n01440764); move it away" in told(layout)
+    assert "lost+found is not a class folder (one has a name like n01440764); move it away" in told(layout)
     (root / "train" / "lost+found").rmdir()
     first = min((root / "val").iterdir())
     shutil.move(first, layout / "away")
@@ -389,12 +389,12 @@ def test_a_flat_validation_folder_is_sorted_by_its_label_file(one_a_line: bool, 
         image.rename(root / "val" / image.name)
     for wnid in set(owner.values()):
         (root / "val" / wnid).rmdir()
-    assert "val is flat: 5 images lie beside the class folders; put LOC_val_solution.csv" in told(layout)
-    with pytest.raises(InputError, match="no label file lies in"):
+    assert "val is flat: 5 images are not in class folders; put LOC_val_solution.csv" in told(layout)
+    with pytest.raises(InputError, match="there is no label file in"):
         prepare(layout, None, subset=True)
     lines = [f"{stem},{wnid} 10 20 300 400" for stem, wnid in owner.items()]
     (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *lines[1:]]))
-    with pytest.raises(InputError, match="names the classes of 4 images, but 5 lie in val; complete it"):
+    with pytest.raises(InputError, match="names the classes of 4 images, but val has 5; complete it"):
         prepare(layout, None, subset=True)
     if one_a_line:
         (root / "LOC_val_solution.csv").unlink()
@@ -410,7 +410,7 @@ def prepared_as(root: Path) -> str:
     files = list((root / "train").rglob("*.JPEG"))
     cut_off = sum(is_cut_off(file) for file in files)
     converted = sum(Image.open(file).mode != "RGB" for file in files if not is_cut_off(file))
-    return f"195 images to train on ({converted} converted, {cut_off} broken), 5 to test"
+    return f"195 training images ({converted} converted, {cut_off} broken), 5 test images"
 
 
 def test_prepare_links_a_source_and_notes_its_mean(layout: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""ImageNet on disk: ``DATA/imagenet/{train,val}/<wnid>/*.JPEG``, checked, and listed once in an index.
+"""ImageNet's files, ``DATA/imagenet/{train,val}/<wnid>/*.JPEG``: checks of the layout, and an index of all files.
 
-``prepare imagenet`` writes DATA/imagenet/index.json (every file with its size, so that training lists nothing) and
-mean.npy (the per-pixel mean of the training images, Sec. 3.4 by way of [21]).
+``study prepare imagenet`` writes DATA/imagenet/index.json, every file with its size, so that training need not list
+folders, and mean.npy, the per-pixel mean of the training images (Sec. 3.4, after [21]).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Mean = NDArray[np.float32]  # (224, 224, 3), in levels from 0 to 255
 
 @dataclass(frozen=True)
 class Files:
-    """The images of one split: names under the split's folder, as bytes in one array that forked workers share."""
+    """The image files of one split; their names are bytes in one array, whose memory forked workers share."""
 
     folder: Path
     names: NDArray[np.bytes_]
@@ -42,7 +42,7 @@ class Files:
         return len(self.names)
 
     def path(self, number: int | np.integer[Any]) -> str:
-        """Where image number `number` lies."""
+        """Return the path of an image."""
         name: bytes = self.names[number]
         return f"{self.folder}/{name.decode()}"
 
@@ -64,28 +64,29 @@ Index = dict[str, Any]  # as index.json has it: subset, changed, sizes
 
 
 def home(data: Path) -> Path:
-    """Where ImageNet lies."""
+    """Return the folder of ImageNet in the data folder."""
     return data / "imagenet"
 
 
 def listing(root: Path) -> Listing:
-    """Every image by split and class, in order; what is no class folder of images is left to `problems`."""
-    return {
-        split: {
-            wnid.name: sorted(e.name for e in os.scandir(wnid) if e.name.lower().endswith(SUFFIXES))
-            for wnid in sorted((root / split).iterdir())
-            if WNID.fullmatch(wnid.name) and wnid.is_dir()
-        }
-        for split in SPLITS
-    }
+    """List every image by split and class, in order, leaving out what is not a class folder or not an image."""
+    return {split: {wnid.name: _images(wnid) for wnid in _class_folders(root / split)} for split in SPLITS}
+
+
+def _class_folders(split: Path) -> list[Path]:
+    return [path for path in sorted(split.iterdir()) if WNID.fullmatch(path.name) and path.is_dir()]
+
+
+def _images(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(SUFFIXES))
 
 
 def problems(data: Path, subset: bool) -> Iterator[str]:
-    """What is wrong with the folder, each with its fix; nothing when it can be trained on.
+    """Yield what is wrong with the folder, each with its fix; nothing if networks can be trained on it.
 
     Args:
         data: The folder that holds ``imagenet``.
-        subset: Whether fewer images and classes than ILSVRC 2012's are declared.
+        subset: Whether it is declared to hold fewer images and classes than ILSVRC 2012.
     """
     root, found = home(data), False
     for split in SPLITS:
@@ -97,7 +98,7 @@ def problems(data: Path, subset: bool) -> Iterator[str]:
 
 
 def _split_problems(folder: Path, data: Path) -> Iterator[str]:
-    """Folders that are missing, cannot be read, are flat or hold what they should not."""
+    """Yield what is wrong with the folders of a split: missing, unreadable, flat, or not a class."""
     prepare = f"python -m study prepare imagenet --data={data}"
     if not folder.is_dir():
         yield f"{folder} is missing; put or link the images there, or run: {prepare} --source=PATH"
@@ -108,18 +109,18 @@ def _split_problems(folder: Path, data: Path) -> Iterator[str]:
     entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     if flat := sum(entry.name.lower().endswith(SUFFIXES) for entry in entries):
         yield (
-            f"{folder} is flat: {flat:,} images lie beside the class folders; put LOC_val_solution.csv "
+            f"{folder} is flat: {flat:,} images are not in class folders; put LOC_val_solution.csv "
             f"(or a file of one wnid a line) into {folder.parent} and run: {prepare}"
         )
     for entry in entries:
         if entry.is_dir() and not WNID.fullmatch(entry.name):
-            yield f"{entry.path} is no class (one looks like n01440764); move it away"
+            yield f"{entry.path} is not a class folder (one has a name like n01440764); move it away"
         elif entry.is_dir() and not os.access(entry.path, os.R_OK | os.X_OK):
             yield f"{entry.path} cannot be read; run: chmod -R u+rX {folder}"
 
 
 def content_problems(root: Path, found: Listing, subset: bool, data: Path) -> Iterator[str]:
-    """Classes that differ between the splits, empty ones, and counts that are not ILSVRC 2012's."""
+    """Yield classes that differ between the splits, empty classes, and counts that are not ILSVRC 2012's."""
     train, val = (set(found[split]) for split in SPLITS)
     for name, lacks, has in (("val", train - val, "train"), ("train", val - train, "val")):
         if lacks:
@@ -133,7 +134,7 @@ def content_problems(root: Path, found: Listing, subset: bool, data: Path) -> It
 
 
 def _not_whole(root: Path, found: Listing) -> Iterator[str]:
-    """What is not as in ILSVRC 2012."""
+    """Yield differences from the numbers of ILSVRC 2012."""
     classes = sorted(found["train"])
     if len(classes) != CLASSES:
         yield f"{root / 'train'} has {len(classes):,} classes, not {CLASSES:,}"
@@ -150,7 +151,7 @@ def _few(names: set[str]) -> str:
 
 
 def index(data: Path, subset: bool) -> Index:
-    """List every file with its size, and note how the class folders look now."""
+    """List every file with its size, and note when each class folder last changed."""
     root = home(data)
     found = listing(root)
     return {
@@ -166,7 +167,7 @@ def index(data: Path, subset: bool) -> Index:
 
 
 def write(data: Path, found: Index, mean: Mean) -> None:
-    """Write what `load` reads; the index last, for it says that all is there."""
+    """Write the files that `load` reads; the index comes last, as its presence says that the mean is complete."""
     root = home(data)
     np.save(root / "mean.npy", mean)
     temporary = root / "index.tmp"
@@ -175,21 +176,21 @@ def write(data: Path, found: Index, mean: Mean) -> None:
 
 
 def _changed(folder: Path) -> dict[str, int]:
-    """When each class folder last had a file added, renamed or removed (nanoseconds)."""
+    """Return when each class folder last had a file added, renamed or removed, in nanoseconds."""
     return {entry.name: entry.stat().st_mtime_ns for entry in sorted(folder.iterdir())}
 
 
 def declared_subset(data: Path) -> bool:
-    """Whether the folder was last prepared as a subset."""
+    """Return whether ImageNet was last prepared as a subset."""
     path = home(data) / "index.json"
     return path.exists() and bool(json.loads(path.read_text())["subset"])
 
 
 def _read_index(data: Path) -> Index:
-    """The index as written; it is refused where the folders have changed since.
+    """Read the index.
 
     Raises:
-        InputError: it is missing or out of date.
+        InputError: it is missing, or the folders have changed since it was written.
     """
     root, fix = home(data), f"run: python -m study prepare imagenet --data={data}"
     if not (root / "index.json").exists() or not (root / "mean.npy").exists():
@@ -202,10 +203,10 @@ def _read_index(data: Path) -> Index:
 
 
 def load(data: Path) -> Folder:
-    """Read the index and the mean; no image is opened and no class folder listed.
+    """Read the index and the mean, without opening images or listing class folders.
 
     Raises:
-        InputError: ImageNet is missing, not prepared, or has changed since.
+        InputError: ImageNet is missing, not prepared, or has changed since it was prepared.
     """
     found, root = _read_index(data), home(data)
     mean = np.load(root / "mean.npy")
@@ -215,9 +216,9 @@ def load(data: Path) -> Folder:
 
 
 def files(root: Path, split: str, found: Index) -> Files:
-    """One split of an index.
+    """Select the files of one split from an index.
 
-    Labels are the places of the classes in order, as ImageFolder and torchvision's published weights have them.
+    A label is the position of its class among all classes in order, as in ImageFolder and torchvision's weights.
     """
     classes = found["sizes"][split]
     names = [f"{wnid}/{name}".encode() for wnid, sizes in classes.items() for name in sizes]

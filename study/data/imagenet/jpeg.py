@@ -1,7 +1,7 @@
-"""A JPEG file in, its pixels at a wanted size out: nothing that a file can hold stops a run.
+"""Decoding a JPEG file, resizing and cropping it; damaged files are counted and do not stop a run.
 
-ImageNet holds greyscale and CMYK files and one PNG under a JPEG's name; disks add truncated ones. All become RGB,
-always alike, and are counted.
+ImageNet contains greyscale and CMYK files and a PNG named as a JPEG, and disks truncate files. All become RGB, in the
+same way each time, and are counted.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from study.data.interface import Bytes
 FilePath = str | PathLike[str]
 Trouble = Literal["none", "converted", "broken"]
 TROUBLES: tuple[Trouble, ...] = ("converted", "broken")
-GREY = (124, 116, 104)  # ImageNet's mean colour, for a file of which nothing can be read
-# What PIL raises for what a file holds; an error of the disk itself (with an errno) is let through.
+GREY = (124, 116, 104)  # ImageNet's mean colour, in place of a file that cannot be decoded at all
+# What PIL raises for a file's content. An error of the disk itself has an errno and is not caught.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 class Decoded(NamedTuple):
-    """An RGB image, perhaps at a fraction of the file's size, and the file's own size (width, height)."""
+    """An RGB image, possibly at a fraction of the file's size, and the file's own size (width, height)."""
 
     image: Image.Image
     size: tuple[int, int]
@@ -33,7 +33,7 @@ class Decoded(NamedTuple):
 
 
 def resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
-    """Width and height when the shorter side is `shorter` pixels, the longer rounded down as torchvision does."""
+    """Compute width and height for a shorter side of `shorter` pixels, rounding the longer down as torchvision does."""
     width, height = size
     if width <= height:
         return shorter, int(shorter * height / width)
@@ -41,15 +41,15 @@ def resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
 
 
 def decode(path: FilePath, shorter: int | None = None) -> Decoded:
-    """Read a file as RGB.
+    """Decode a file as RGB.
 
     Args:
         path: The file.
-        shorter: The shorter side that will be wanted: the decoder may then skip detail, halving the image as often
-            as it stays at least that large (libjpeg's scaled decoding). None decodes every pixel.
+        shorter: The shorter side to which the image will be resized. The decoder then skips detail: it halves the image
+            as long as it stays at least that large (libjpeg's scaled decoding). None decodes every pixel.
 
     Raises:
-        OSError: the disk failed, or there is no such file. A file with wrong content is no error.
+        OSError: the disk failed, or there is no such file. A damaged file is not an error.
     """
     try:
         return _decode(path, shorter)
@@ -71,7 +71,7 @@ def _decode(path: FilePath, shorter: int | None) -> Decoded:
 
 
 def _decode_what_is_there(path: FilePath) -> Decoded:
-    """The upper part of a truncated file, the rest grey as PIL leaves it; a grey image where there is none."""
+    """Decode the upper part of a truncated file, PIL's grey below it; a grey image if nothing can be decoded."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         with Image.open(path) as image:
@@ -83,20 +83,20 @@ def _decode_what_is_there(path: FilePath) -> Decoded:
 
 
 def crop(decoded: Decoded, shorter: int, top: float, left: float, side: int) -> Bytes:
-    """What resizing the whole image and cutting out gives, without resizing the rest.
+    """Crop a square from the resized image, without resizing what is not in the crop.
 
-    The cut is moved by at most half a pixel of the decoded image, so that whole pixels can be cut out first. torch
-    resizes bytes more than twice as fast as PIL does.
+    The crop is moved by at most half a pixel of the decoded image, so that whole pixels can be cut out before resizing.
+    torch resizes bytes more than twice as fast as PIL does.
 
     Args:
         decoded: The image.
-        shorter: The shorter side of the image in pixels before the cut.
-        top: Where the crop lies between the uppermost place (0) and the lowest (just below 1).
-        left: The same from left to right.
-        side: Of the square crop, in pixels, at most `shorter`.
+        shorter: The shorter side of the resized image, in pixels.
+        top: The vertical position, from 0 (uppermost) to just below 1 (lowest).
+        left: The horizontal position, from 0 (leftmost) to just below 1 (rightmost).
+        side: The side of the crop, in pixels, at most `shorter`.
 
     Returns:
-        (side, side, 3).
+        Pixels (side, side, 3).
     """
     image, (width, height) = decoded.image, resized(decoded.size, shorter)
     x, y = offset(left, width, side), offset(top, height, side)
@@ -108,20 +108,20 @@ def crop(decoded: Decoded, shorter: int, top: float, left: float, side: int) -> 
 
 
 def offset(place: float, length: int, side: int) -> int:
-    """The pixel at which a crop begins that lies at `place`, from 0 to just below 1, in `length` pixels."""
+    """Compute the first pixel of a crop at position `place`, from 0 to just below 1, within `length` pixels."""
     return int(place * (length - side + 1))
 
 
 def whole(decoded: Decoded, shorter: int) -> Bytes:
-    """The whole image with its shorter side resized: (H, W, 3)."""
+    """Resize the whole image to a shorter side of `shorter` pixels: (H, W, 3)."""
     return np.asarray(decoded.image.resize(resized(decoded.size, shorter), Image.Resampling.BILINEAR))
 
 
 def centre(decoded: Decoded, shorter: int, side: int) -> Bytes:
-    """The square in the middle of the resized image, to the pixel as torchvision's Resize and CenterCrop cut it.
+    """Crop the centre of the resized image, equal to torchvision's Resize and CenterCrop in every pixel.
 
     Returns:
-        (side, side, 3).
+        Pixels (side, side, 3).
     """
     pixels = whole(decoded, shorter)
     top, left = (round((length - side) / 2) for length in pixels.shape[:2])

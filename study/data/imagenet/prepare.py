@@ -1,4 +1,4 @@
-"""``study prepare imagenet``: link or sort what the user has into the layout, check it, index it, take its mean."""
+"""``study prepare imagenet``: link or sort the images into the layout, check and index them, compute their mean."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ LABEL_FILES = ("LOC_val_solution.csv", "*synset_labels.txt", "val_labels.*")
 
 
 def prepare(data: Path, source: Path | None, subset: bool) -> str:
-    """Make DATA/imagenet ready to be trained on, and say what it holds.
+    """Make DATA/imagenet ready for training.
 
     Args:
         data: The folder that is to hold ``imagenet``.
-        source: A folder with ``train`` and ``val``, which are linked and not copied; None where they lie there already.
-        subset: Declares that fewer images or classes than ILSVRC 2012's are meant.
+        source: A folder with ``train`` and ``val``, which are linked, not copied; None if they are in DATA/imagenet.
+        subset: Whether fewer images or classes than ILSVRC 2012's are intended.
+
+    Returns:
+        One line on what it holds.
 
     Raises:
-        InputError: the layout is wrong in a way that only the user can fix.
+        InputError: the layout is wrong in a way that only the user can correct.
     """
     root = folder.home(data)
     try:
@@ -50,12 +53,12 @@ def prepare(data: Path, source: Path | None, subset: bool) -> str:
         folder.write(data, index, mean)
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be written or read; give another folder with --data=PATH") from None
-    said = ", ".join(f"{counts[trouble]:,} {trouble}" for trouble in jpeg.TROUBLES)
-    return f"ImageNet lies under {root}: {len(train):,} images to train on ({said}), {len(val):,} to test"
+    troubles = ", ".join(f"{counts[trouble]:,} {trouble}" for trouble in jpeg.TROUBLES)
+    return f"ImageNet is ready in {root}: {len(train):,} training images ({troubles}), {len(val):,} test images"
 
 
 def _link(source: Path, root: Path) -> None:
-    """Make train and val of the source appear in our layout."""
+    """Link train and val of the source into the layout; a flat val folder is linked image by image, to be sorted."""
     places = (source, source / "imagenet", source / "ILSVRC" / "Data" / "CLS-LOC")  # the last is Kaggle's
     place = next((place for place in places if all((place / split).is_dir() for split in folder.SPLITS)), None)
     if place is None:
@@ -70,19 +73,19 @@ def _link(source: Path, root: Path) -> None:
 
 
 def _flat(val: Path) -> list[Path]:
-    """The images that lie outside class folders, in order."""
+    """List the images outside class folders, in order."""
     return sorted(path for path in val.iterdir() if path.name.lower().endswith(SUFFIXES)) if val.is_dir() else []
 
 
 def _sort_flat_validation(root: Path, source: Path | None) -> None:
-    """Move a flat validation folder's images into class folders, by a label file beside them."""
+    """Move the images of a flat validation folder into class folders, following a label file beside them."""
     if not (images := _flat(root / "val")):
         return
     folders = [root, root / "val", *([source, source / "val"] if source else [])]
     label_file = next((path for f in folders for name in LABEL_FILES for path in sorted(f.glob(name))), None)
     if label_file is None:
         raise InputError(
-            f"{root / 'val'} is flat and no label file lies in {root}; "
+            f"{root / 'val'} is flat and there is no label file in {root}; "
             "put LOC_val_solution.csv there, or imagenet_2012_validation_synset_labels.txt (one wnid a line)"
         )
     classes = _labels(label_file, images)
@@ -92,7 +95,7 @@ def _sort_flat_validation(root: Path, source: Path | None) -> None:
 
 
 def _labels(path: Path, images: list[Path]) -> dict[str, str]:
-    """The class of each validation image: from lines that name image and wnid, or one wnid a line in order."""
+    """Read the class of each validation image: lines that name image and wnid, or one wnid a line in image order."""
     lines = [line for line in path.read_text().splitlines() if WNID.search(line)]
     if all(WNID.fullmatch(line.strip()) for line in lines):
         named = dict(zip((image.stem for image in images), map(str.strip, lines), strict=False))
@@ -101,14 +104,12 @@ def _labels(path: Path, images: list[Path]) -> dict[str, str]:
         named = dict(_named(lines))
         complete = all(image.stem in named for image in images)
     if not complete:
-        raise InputError(
-            f"{path} names the classes of {len(lines):,} images, but {len(images):,} lie in val; complete it"
-        )
+        raise InputError(f"{path} names the classes of {len(lines):,} images, but val has {len(images):,}; complete it")
     return named
 
 
 def _named(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Image and wnid of each line, as ``ILSVRC2012_val_00000001,n01751748 111 108 ...`` has them."""
+    """Split each line into image and wnid, as ``ILSVRC2012_val_00000001,n01751748 111 108 ...`` has them."""
     for line in lines:
         image, wnid = line.split(",")[0].split()[0], WNID.search(line)
         assert wnid is not None
@@ -116,7 +117,7 @@ def _named(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 class _Centres(Dataset[tuple[Sums, Counts]]):
-    """Sums over chunks of the training images' centre crops, made in worker processes."""
+    """Sums of the training images' centre crops, a chunk of images each, computed in worker processes."""
 
     chunk = 64
 
@@ -136,7 +137,7 @@ class _Centres(Dataset[tuple[Sums, Counts]]):
 
 
 def _mean(files: Files) -> tuple[Mean, Counts]:
-    """The mean of all training images' centre crops, and how many files were troublesome."""
+    """Compute the mean of all training images' centre crops, and count converted and broken files."""
     chunks = _Centres(files)
     total, counts = np.zeros((CROP, CROP, 3)), Counts()
     loader = DataLoader(chunks, batch_size=None, num_workers=worker_count(1), collate_fn=lambda chunk: chunk)

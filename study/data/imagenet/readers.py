@@ -1,6 +1,7 @@
-"""What one worker process does: the bytes of one batch, a pure function of (seed, step) and of the files.
+"""Random crops, flips and colours of ImageNet (Sec. 3.4), and the batches that worker processes read.
 
-A worker reads the files of its batch and no others, so a run resumes in the middle of an epoch at no cost.
+A batch is a pure function of the seed, the step and the files. A worker reads the files of its batch and no others, so
+a run resumes in the middle of an epoch at no cost.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140],
 
 
 class ImagePlan(NamedTuple):
-    """What a batch is made of, each of length B."""
+    """The contents of a batch, each of length B."""
 
     image: Ints  # numbers of images
     shorter: Ints  # the shorter side that each is resized to, in pixels
@@ -40,13 +41,20 @@ class ImagePlan(NamedTuple):
     light: NDArray[np.float32]  # (B, 3), added to RGB on [0, 1]
 
     def part(self, rank: int, world_size: int) -> ImagePlan:
-        """The slice of one rank."""
+        """Take the slice of one rank."""
         mine = rank_slice(len(self.image), rank, world_size)
         return ImagePlan(*(of_all[mine] for of_all in self))  # type: ignore[arg-type]
 
 
 def plan(recipe: ImageNetRecipe, images: int, seed: int, step: int) -> ImagePlan:
-    """Batch number `step`: the whole global batch, a pure function of the recipe, the seed and the step (Sec. 3.4)."""
+    """Draw global batch number `step`, a pure function of the recipe, the seed and the step (Sec. 3.4).
+
+    Args:
+        recipe: Its batch size, range of sizes, flips and strength of colour augmentation.
+        images: Number of training images.
+        seed: Of the run.
+        step: Number of updates before this batch.
+    """
     rng, batch = generator(seed, step), recipe.batch
     shorter = rng.integers(*recipe.shorter, size=batch, endpoint=True)
     top, left = rng.random((2, batch))
@@ -56,13 +64,13 @@ def plan(recipe: ImageNetRecipe, images: int, seed: int, step: int) -> ImagePlan
 
 
 class Batch(NamedTuple):
-    """What a worker hands over."""
+    """A batch as a worker process hands it over."""
 
     images: Tensor  # (B, 224, 224, 3), bytes
     labels: Tensor  # (B,)
     flip: Tensor  # (B,)
     light: Tensor  # (B, 3)
-    troubles: Tensor  # how many files were converted, how many broken
+    troubles: Tensor  # numbers of converted and of broken files
 
 
 @dataclass(frozen=True)
