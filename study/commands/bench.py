@@ -6,8 +6,8 @@ import argparse
 import re
 
 from study.commands.flags import Verbs, add_options, read_options
-from study.machine.options import flag, group_names
-from study.spec import DATASETS, SHORTCUTS, InputError, Spec
+from study.machine.options import MachineOptions, flag, group_names
+from study.spec import DATASETS, SHORTCUTS, InputError, Spec, check_choice
 
 MACHINE = (*group_names("step"), "data")
 REPEATED = ("dataset", "depth", "shortcut", "rounds", "steps")  # given again to each of several runs at a time
@@ -37,30 +37,34 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print what the options ask for."""
-    from study.data.datasets import dataset_info
+    machine = read_options(options)
+    check_choice("dataset", options.dataset, DATASETS)
+    if options.rounds < 1 or options.steps < 1:
+        raise InputError("--rounds and --steps must be at least 1")
+    jobs = _counts(options.jobs) if options.jobs else []
+    from study.data.datasets import dataset_info  # imports torch, which takes seconds: after the checks
 
     info = dataset_info(options.dataset)
-    if options.pipeline == info.in_memory:
-        raise InputError("--pipeline measures how images are read, for data sets on disk only: --dataset=imagenet")
+    if options.pipeline and info.in_memory:
+        raise InputError(f"--pipeline reads images from disk, and {info.name} is in memory; give --dataset=imagenet")
+    if not options.pipeline and not info.in_memory:
+        raise InputError(f"of {info.name} only the reading of images is measured; add --pipeline")
     if options.pipeline:
         from study.bench.imagenet_input import bench
 
-        return bench(info, options.data)
-    if options.rounds < 1 or options.steps < 1:
-        raise InputError("--rounds and --steps must be at least 1")
-    return _bench_training(options)
+        return bench(info, machine.data)
+    return _bench_training(options, machine, jobs)
 
 
-def _bench_training(options: argparse.Namespace) -> int:
+def _bench_training(options: argparse.Namespace, machine: MachineOptions, jobs: list[int]) -> int:
     spec = Spec(options.dataset, options.depth, options.shortcut)
-    machine = read_options(options)
     from study.bench import run
     from study.training.train import quiet
 
     quiet()
-    if options.jobs:
+    if jobs:
         repeated = [f"{flag(name)}={getattr(options, name)}" for name in REPEATED]
-        return run.bench_jobs([*repeated, *machine.flags(MACHINE)], _counts(options.jobs))
+        return run.bench_jobs([*repeated, *machine.flags(MACHINE)], jobs)
     if options.memory:
         return run.bench_memory(spec, machine)
     return run.bench(spec, machine, options.arms.split(","), options.rounds, options.steps)

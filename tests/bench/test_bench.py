@@ -78,6 +78,8 @@ def test_an_estimate_is_made_once_for_each_network_and_leaves_no_record(tmp_path
             "the arm loader needs PIL images, and digits has none; give --arms=ours,plain,bare",
         ),
         (["--rounds=0"], "--rounds and --steps must be at least 1"),
+        (["--pipeline"], "--pipeline reads images from disk, and cifar10 is in memory; give --dataset=imagenet"),
+        (["--dataset=imagenet"], "of imagenet only the reading of images is measured; add --pipeline"),
         (["--jobs=two"], "--jobs='two' is not a list of numbers; write it as in --jobs=1,2,4"),
     ],
 )
