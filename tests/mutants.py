@@ -2,17 +2,20 @@
 
     python -m tests.mutants             all of them, two at a time; exit status 1 where one survives
     python -m tests.mutants philox      those whose name contains the word
+    python -m tests.mutants --control   the same tests on an unchanged copy, where all must pass
 
-Each mutant is a copy of the tree with one line changed, on which the tests that should notice are run.
+Each mutant is a copy of the tree with one line changed, on which the tests that should notice are run. A line that is
+not found, or found twice, is an error. The processes that run the tests are forked from one that has imported what is
+heavy, so that a mutant takes a few seconds.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -165,6 +168,27 @@ MUTANTS = (
         "reports/test_reports.py",
     ),
     Mutant(
+        "statements together are as certain as the most certain",
+        "reports/judging/forms.py",
+        "else max(f.p_for for f in findings)",
+        "else min(f.p_for for f in findings)",
+        "reports/test_properties.py",
+    ),
+    Mutant(
+        "a rank's last evaluation share is lost",
+        "study/data/sampling.py",
+        "(rank + 1) * parts + 1)",
+        "(rank + 1) * parts)",
+        "data/test_sampling.py",
+    ),
+    Mutant(
+        "a torn line is cut off too late",
+        "study/recording/record.py",
+        'rfind(b"\\n") + 1)',
+        'rfind(b"\\n") + 2)',
+        "recording/test_record.py",
+    ),
+    Mutant(
         "hours of an estimate from milliseconds taken for microseconds",
         "study/sweeps/estimate.py",
         "/ 1e3 +",
@@ -213,33 +237,120 @@ MUTANTS = (
         'Option("W&B mode", "run", "STUDY_WANDB", choices',
         "machine/test_options.py sweeps/test_agents.py",
     ),
+    Mutant(
+        "the clock forgets the intervals before",
+        "study/training/callbacks.py",
+        "self.seconds[self._activity] += elapsed",
+        "self.seconds[self._activity] = elapsed",
+        "training/test_callbacks.py",
+    ),
+    Mutant(
+        "a modified checkout is called clean",
+        "study/recording/version.py",
+        'bool(_git(file, "status", "--porcelain"))',
+        "False",
+        "recording/test_version.py",
+    ),
+    Mutant(
+        "a scaled-down run is tagged as the paper's",
+        "study/recipes.py",
+        'if recipe_for(spec).scale == "toy":',
+        'if recipe_for(spec).scale == "":',
+        "test_recipes.py",
+    ),
+    Mutant(
+        "the paper's run is scaled down",
+        "study/recipes.py",
+        '_CIFAR10 = Recipe(scale="full")',
+        "_CIFAR10 = Recipe()",
+        "test_recipes.py",
+    ),
 )
 
 
+# What the tests import that is heavy and none of ours: imported once, before the mutants' processes are forked.
+HEAVY = ["pytest", "torch", "torchvision", "pytorch_lightning", "pandas", "scipy.stats", "sklearn.datasets"]
+
+
 def survives(mutant: Mutant) -> bool:
-    """Whether no test notices the change."""
+    """Whether no test notices the change; it is tried in this process, which serves for nothing else.
+
+    Raises:
+        RuntimeError: the line that is to change does not stand there once, or the tests cannot be run.
+    """
     with TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv", "runs", "build", "*.pyc"))
-        path = tree / mutant.file
-        text = path.read_text()
-        if text.count(mutant.before) != 1:
-            sys.exit(f"{mutant.name}: {mutant.before!r} stands {text.count(mutant.before)} times in {mutant.file}")
-        path.write_text(text.replace(mutant.before, mutant.after))
-        tests = [str(tree / "tests" / name) for name in mutant.tests.split()]
-        command = [sys.executable, "-m", "pytest", "-qx", "-n0", "-p", "no:cacheprovider", "-m", "not slow", *tests]
-        variables = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=tree, env=variables, capture_output=True, text=True)
-        if done.returncode not in (0, 1):
-            sys.exit(f"{mutant.name}: pytest could not run\n{done.stdout}{done.stderr}")
-        return done.returncode == 0
+        copy(tree)
+        change(tree / mutant.file, mutant)
+        output = Path(folder) / "output"
+        status = run_tests(tree, mutant.tests.split(), output)
+        if status not in (0, 1):
+            raise RuntimeError(f"{mutant.name}: pytest ended with status {status}\n{output.read_text()}")
+        return status == 0
+
+
+def fails_unchanged(names: str) -> bool:
+    """Whether test files fail on a copy that is as the tree is: they would then tell nothing of a mutant."""
+    with TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        copy(tree)
+        return run_tests(tree, names.split(), Path(folder) / "output") != 0
+
+
+def copy(tree: Path) -> None:
+    """Copy what the tests need."""
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "runs", "build", "*.pyc"))
+
+
+def change(path: Path, mutant: Mutant) -> None:
+    """Change the one line."""
+    text = path.read_text()
+    if text.count(mutant.before) != 1:
+        raise RuntimeError(
+            f"{mutant.name}: {mutant.before!r} stands {text.count(mutant.before)} times in {mutant.file}"
+        )
+    path.write_text(text.replace(mutant.before, mutant.after))
+
+
+def run_tests(tree: Path, names: list[str], output: Path) -> int:
+    """Run test files on a copy of the tree, in this process and with its standard output in a file."""
+    import pytest
+
+    with output.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(tree)
+    os.environ |= {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    sys.path[:] = [str(tree), *(path for path in sys.path if path not in ("", str(ROOT)))]
+    files = [str(tree / "tests" / name) for name in names]
+    status = int(pytest.main(["-qx", "-n0", "-p", "no:cacheprovider", "-m", "not slow", *files]))
+    loaded = {Path(module.__file__ or "") for name, module in sys.modules.items() if name in ("study", "reports")}
+    if not loaded or not all(file.is_relative_to(tree) for file in loaded):
+        raise RuntimeError(f"the tests ran on another tree: {loaded}")
+    return status
 
 
 def main() -> int:
-    """Try them; returns how many survive."""
+    """Try them; returns how many survive, or how many test files fail without a change."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(HEAVY)
+    with ProcessPoolExecutor(2, context, max_tasks_per_child=1) as pool:
+        return control(pool) if "--control" in sys.argv else trial(pool)
+
+
+def control(pool: ProcessPoolExecutor) -> int:
+    """Run each test file that a mutant names on an unchanged copy."""
+    names = list(dict.fromkeys(mutant.tests for mutant in MUTANTS))
+    outcomes = list(pool.map(fails_unchanged, names))
+    for name, has_failed in zip(names, outcomes, strict=True):
+        print(f"{'FAILS' if has_failed else 'passes':8}  {name} without a mutant")
+    return sum(outcomes)
+
+
+def trial(pool: ProcessPoolExecutor) -> int:
+    """Try the mutants whose names contain every word of the command line."""
     chosen = [mutant for mutant in MUTANTS if all(word in mutant.name for word in sys.argv[1:])]
-    with ThreadPoolExecutor(2) as pool:
-        outcomes = list(zip(chosen, pool.map(survives, chosen), strict=True))
+    outcomes = list(zip(chosen, pool.map(survives, chosen), strict=True))
     for mutant, survived in outcomes:
         print(f"{'SURVIVES' if survived else 'caught':8}  {mutant.name} ({mutant.file})")
     return sum(survived for _, survived in outcomes)
