@@ -1,7 +1,10 @@
-"""The clock of a run: evaluation and checkpoints do not slow down its images per second, and a resumed run goes on."""
+"""The clock of a run, which excludes evaluation from its speed and continues on resume; and the bar on a terminal."""
 
 from __future__ import annotations
 
+import os
+import pty
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from study.data.digits import load_digits
 from study.machine.options import MachineOptions
 from study.recording.evaluation import Errors, Evaluation
 from study.recording.record import Record
-from study.training.callbacks import Clock
+from study.training.callbacks import Clock, ProgressBar
 from study.training.module import TrainingModule
 from study.training.train import build_trainer
 from tests.support import SPEC
@@ -75,3 +78,31 @@ def test_a_resumed_run_continues_its_clock(run: Run, tmp_path: Path) -> None:
     resumed.train(seconds=3, steps=3)
     last = resumed.evaluate(seconds=30)
     assert last.images_per_second == 3 * 64 / 3 and last.hours == (20 + 60) / 3600
+
+
+def test_the_bar_shows_step_errors_and_speed_on_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal, redirect_stderr(terminal):
+        bar = ProgressBar()
+        bar.on_train_start(run.trainer, run.module)
+        run.train(seconds=10, steps=5)
+        run.evaluate(seconds=30)
+        bar.on_validation_end(run.trainer, run.module)
+        bar.on_train_end(run.trainer, run.module)
+        shown = os.read(leader, 65_536).decode()
+    os.close(leader)
+    assert "ResNet-8  train 0.00%  test 0.00%  32 images/s" in shown
+    assert f"5/{run.module.recipe.steps}" in shown
+
+
+def test_the_bar_is_silent_without_a_terminal(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    bar = ProgressBar()
+    bar.on_exception(run.trainer, run.module, RuntimeError("before training began"))
+    bar.on_train_start(run.trainer, run.module)
+    run.train(seconds=10, steps=5)
+    run.evaluate(seconds=30)
+    bar.on_validation_end(run.trainer, run.module)
+    bar.on_train_end(run.trainer, run.module)
+    assert capsys.readouterr() == ("", "")
