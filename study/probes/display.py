@@ -11,12 +11,12 @@ from rich.table import Table
 from study.recording.evaluation import Row
 
 
-def show(found: Row) -> None:
-    """Print a summary of what `study.probes.probe.probe` found in one run."""
+def show(measured: Row) -> None:
+    """Print a summary of what `study.probes.probe.probe` measured of one run."""
     console = Console(soft_wrap=True)
-    console.print(_gradients(found["run"], found["signals"]))
-    console.print(_blocks(found["blocks"]))
-    copied = found["copy"]
+    console.print(_gradients(measured["run"], measured["signals"]))
+    console.print(_blocks(measured["blocks"]))
+    copied = measured["copy"]
     console.print(
         f"A copy with {copied['depth']} layers: test error {copied['copy_error']:.2f} % for {copied['error']:.2f} %, "
         f"logits differ by at most {copied['difference']:.1g}; in training mode its loss is "

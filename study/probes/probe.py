@@ -39,15 +39,15 @@ def probe(folder: Path, data: Path) -> int:
     images = _images(record, data)
     net, step = load_checkpoint(record.spec, record.checkpoint)
     net = net.to(images.crops.device)
-    found = {
+    measured = {
         "run": record.spec.name,
         "step": step,
         "signals": signals(net, record.spec, images),
         "blocks": blocks(net, record.spec, images),
         "copy": copy(net, record.spec, images),
     }
-    write_json(record.folder / f"{PROBES}.json", found)
-    show(found)
+    write_json(record.folder / f"{PROBES}.json", measured)
+    show(measured)
     return 0
 
 

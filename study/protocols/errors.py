@@ -14,7 +14,7 @@ from study.data.imagenet.batches import normalise
 from study.data.imagenet.folder import Files
 from study.data.imagenet.read_ahead import worker_count
 from study.network import ResNet
-from study.protocols.logits import probabilities, stretch
+from study.protocols.logits import probabilities, resize_mean
 from study.protocols.views import Protocol, ViewReader
 
 
@@ -26,7 +26,7 @@ class Candidate(NamedTuple):
 
     def probabilities(self, protocol: Protocol, pixels: Sequence[Tensor]) -> Tensor:
         """Compute the probabilities (classes,) of one image from its views, bytes (N, H, W, 3) of each size."""
-        images = [normalise(view, stretch(self.mean, view.shape[1:3])).permute(0, 3, 1, 2) for view in pixels]
+        images = [normalise(view, resize_mean(self.mean, view.shape[1:3])).permute(0, 3, 1, 2) for view in pixels]
         return probabilities(protocol, self.net, images)
 
 

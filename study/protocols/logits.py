@@ -46,7 +46,7 @@ def dense_logits(net: ResNet, images: Tensor) -> Tensor:
     return logits
 
 
-def stretch(mean: Tensor, size: Sequence[int]) -> Tensor:
+def resize_mean(mean: Tensor, size: Sequence[int]) -> Tensor:
     """Resize the per-pixel mean bilinearly; the paper does not say how it was used at sizes other than 224x224."""
     if mean.shape[:2] == tuple(size):
         return mean

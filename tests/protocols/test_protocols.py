@@ -19,7 +19,7 @@ from study.network import ResNet, build
 from study.protocols import evaluate as evaluation
 from study.protocols.errors import Candidate, Score, evaluate_protocol
 from study.protocols.evaluate import evaluate, recalibrated
-from study.protocols.logits import dense_logits, probabilities, stretch
+from study.protocols.logits import dense_logits, probabilities, resize_mean
 from study.protocols.views import SIZES, Protocol, views
 from study.recipes import RECIPES, ImageNetRecipe
 from study.spec import InputError, Spec
@@ -81,7 +81,7 @@ def test_dense_logits_are_a_map_averaged_over_places_mirrors_and_sizes(candidate
     for size in SIZES:
         with Image.open(picture) as image:
             whole = transforms.Resize(size)(image.convert("RGB"))
-        x = prepared(whole, stretch(candidate.mean, (whole.height, whole.width)))
+        x = prepared(whole, resize_mean(candidate.mean, (whole.height, whole.width)))
         for view in (x, torch.flip(x, dims=[3])):
             last = net.stage4(net.stage3(net.stage2(net.stage1(net.stem(view)))))[0]
             logits = [
@@ -100,7 +100,7 @@ def test_dense_logits_are_a_map_averaged_over_places_mirrors_and_sizes(candidate
 def test_the_dense_test_on_a_224_image_equals_the_single_crop(candidate: Candidate) -> None:
     x = torch.rand(2, 3, 224, 224)
     torch.testing.assert_close(dense_logits(candidate.net, x), candidate.net(x), atol=1e-5, rtol=1e-5)
-    assert stretch(candidate.mean, (224, 224)) is candidate.mean
+    assert resize_mean(candidate.mean, (224, 224)) is candidate.mean
     single = probabilities("1crop", candidate.net, [x[:1]])
     torch.testing.assert_close(F.softmax(dense_logits(candidate.net, x[:1]), dim=1)[0], single, atol=1e-5, rtol=0)
 

@@ -22,7 +22,7 @@ from study.data.interface import Ints
 from study.spec import InputError
 
 SPLITS = ("train", "val")
-IMAGES = {"train": 1_281_167, "val": 50_000}  # ILSVRC 2012, as in Sec. 4.1
+IMAGE_COUNTS = {"train": 1_281_167, "val": 50_000}  # ILSVRC 2012, as in Sec. 4.1
 CLASSES = 1_000
 ENDS = ("n01440764", "n15075141")  # the first and the last class of all 1,000 in order
 WNID = re.compile(r"n\d{8}")
@@ -88,12 +88,10 @@ def problems(data: Path, subset: bool) -> Iterator[str]:
         data: The folder that holds ``imagenet``.
         subset: Whether it is declared to hold fewer images and classes than ILSVRC 2012.
     """
-    root, found = home(data), False
-    for split in SPLITS:
-        for problem in _split_problems(root / split, data):
-            found = True
-            yield problem
-    if not found:
+    root = home(data)
+    layout_problems = [problem for split in SPLITS for problem in _split_problems(root / split, data)]
+    yield from layout_problems
+    if not layout_problems:
         yield from content_problems(root, listing(root), subset, data)
 
 
@@ -119,33 +117,33 @@ def _split_problems(folder: Path, data: Path) -> Iterator[str]:
             yield f"{entry.path} cannot be read; run: chmod -R u+rX {folder}"
 
 
-def content_problems(root: Path, found: Listing, subset: bool, data: Path) -> Iterator[str]:
+def content_problems(root: Path, listed: Listing, subset: bool, data: Path) -> Iterator[str]:
     """Yield classes that differ between the splits, empty classes, and counts that are not ILSVRC 2012's."""
-    train, val = (set(found[split]) for split in SPLITS)
+    train, val = (set(listed[split]) for split in SPLITS)
     for name, lacks, has in (("val", train - val, "train"), ("train", val - train, "val")):
         if lacks:
-            yield f"{root / name} lacks {_few(lacks)}, which {has} has: labels would be wrong; complete or remove them"
+            yield f"{root / name} lacks {_some(lacks)}, which {has} has: labels would be wrong; complete or remove them"
     for split in SPLITS:
-        if empty := {wnid for wnid, names in found[split].items() if not names}:
-            yield f"{root / split} has no image in {_few(empty)}; copy these classes again"
+        if empty := {wnid for wnid, names in listed[split].items() if not names}:
+            yield f"{root / split} has no image in {_some(empty)}; copy these classes again"
     if not subset:
         fix = f"copy what is missing, or declare a subset: python -m study prepare imagenet --subset --data={data}"
-        yield from (f"{problem}; {fix}" for problem in _not_whole(root, found))
+        yield from (f"{problem}; {fix}" for problem in _not_whole(root, listed))
 
 
-def _not_whole(root: Path, found: Listing) -> Iterator[str]:
+def _not_whole(root: Path, listed: Listing) -> Iterator[str]:
     """Yield differences from the numbers of ILSVRC 2012."""
-    classes = sorted(found["train"])
+    classes = sorted(listed["train"])
     if len(classes) != CLASSES:
         yield f"{root / 'train'} has {len(classes):,} classes, not {CLASSES:,}"
     elif (classes[0], classes[-1]) != ENDS:
         yield f"{root / 'train'} begins with {classes[0]} and ends with {classes[-1]}, not {' and '.join(ENDS)}"
-    for split, images in IMAGES.items():
-        if (count := sum(map(len, found[split].values()))) != images:
+    for split, images in IMAGE_COUNTS.items():
+        if (count := sum(map(len, listed[split].values()))) != images:
             yield f"{root / split} has {count:,} images, not {images:,}"
 
 
-def _few(names: set[str]) -> str:
+def _some(names: set[str]) -> str:
     first = sorted(names)
     return ", ".join(first[:3]) + (f" and {len(first) - 3:,} more classes" if len(first) > 3 else "")
 
@@ -153,25 +151,24 @@ def _few(names: set[str]) -> str:
 def index(data: Path, subset: bool) -> Index:
     """List every file with its size, and note when each class folder last changed."""
     root = home(data)
-    found = listing(root)
     return {
         "subset": subset,
         "changed": {split: _changed(root / split) for split in SPLITS},
-        "sizes": {
-            split: {
-                wnid: {name: (root / split / wnid / name).stat().st_size for name in names} for wnid, names in x.items()
-            }
-            for split, x in found.items()
-        },
+        "sizes": {split: _sizes(root / split, names) for split, names in listing(root).items()},
     }
 
 
-def write(data: Path, found: Index, mean: Mean) -> None:
+def _sizes(split: Path, names: dict[str, list[str]]) -> dict[str, dict[str, int]]:
+    """Look up the size of every file of a split in bytes, by class."""
+    return {wnid: {name: (split / wnid / name).stat().st_size for name in files} for wnid, files in names.items()}
+
+
+def write(data: Path, contents: Index, mean: Mean) -> None:
     """Write the files that `load` reads; the index comes last, as its presence says that the mean is complete."""
     root = home(data)
     np.save(root / "mean.npy", mean)
     temporary = root / "index.tmp"
-    temporary.write_text(json.dumps(found))
+    temporary.write_text(json.dumps(contents))
     os.replace(temporary, root / "index.json")
 
 
@@ -195,11 +192,11 @@ def _read_index(data: Path) -> Index:
     root, fix = home(data), f"run: python -m study prepare imagenet --data={data}"
     if not (root / "index.json").exists() or not (root / "mean.npy").exists():
         raise InputError(f"{root} is not prepared; {fix}")
-    found: Index = json.loads((root / "index.json").read_text())
+    contents: Index = json.loads((root / "index.json").read_text())
     for split in SPLITS:
-        if not (root / split).is_dir() or found["changed"][split] != _changed(root / split):
+        if not (root / split).is_dir() or contents["changed"][split] != _changed(root / split):
             raise InputError(f"{root / split} has changed since it was prepared; {fix}")
-    return found
+    return contents
 
 
 def load(data: Path) -> Folder:
@@ -208,19 +205,19 @@ def load(data: Path) -> Folder:
     Raises:
         InputError: ImageNet is missing, not prepared, or has changed since it was prepared.
     """
-    found, root = _read_index(data), home(data)
+    contents, root = _read_index(data), home(data)
     mean = np.load(root / "mean.npy")
-    digest = hashlib.sha256(json.dumps(found["sizes"], sort_keys=True).encode() + mean.tobytes()).hexdigest()
-    train, val = (files(root, split, found) for split in SPLITS)
-    return Folder(tuple(found["sizes"]["train"]), train, val, mean, digest, found["subset"])
+    digest = hashlib.sha256(json.dumps(contents["sizes"], sort_keys=True).encode() + mean.tobytes()).hexdigest()
+    train, val = (files(root, split, contents) for split in SPLITS)
+    return Folder(tuple(contents["sizes"]["train"]), train, val, mean, digest, contents["subset"])
 
 
-def files(root: Path, split: str, found: Index) -> Files:
+def files(root: Path, split: str, contents: Index) -> Files:
     """Select the files of one split from an index.
 
     A label is the position of its class among all classes in order, as in ImageFolder and torchvision's weights.
     """
-    classes = found["sizes"][split]
+    classes = contents["sizes"][split]
     names = [f"{wnid}/{name}".encode() for wnid, sizes in classes.items() for name in sizes]
     labels = np.repeat(np.arange(len(classes)), [len(sizes) for sizes in classes.values()])
     return Files(root / split, np.array(names), labels.astype(np.int64))

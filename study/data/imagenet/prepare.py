@@ -45,8 +45,7 @@ def prepare(data: Path, source: Path | None, subset: bool) -> str:
         if source is not None:
             _link(source, root)
         _sort_flat_validation(root, source)
-        if found := list(folder.problems(data, subset)):
-            raise InputError(found[0] + (f" (and {len(found) - 1} more: python -m study doctor)" if found[1:] else ""))
+        _refuse(list(folder.problems(data, subset)))
         index = folder.index(data, subset)
         train, val = (folder.files(root, split, index) for split in folder.SPLITS)
         mean, counts = _mean(train)
@@ -57,6 +56,14 @@ def prepare(data: Path, source: Path | None, subset: bool) -> str:
     return f"ImageNet is ready in {root}: {len(train):,} training images ({troubles}), {len(val):,} test images"
 
 
+def _refuse(problems: list[str]) -> None:
+    """Raise an InputError for the first problem, if there is any, with the number of others."""
+    if len(problems) > 1:
+        raise InputError(f"{problems[0]} (and {len(problems) - 1} more: python -m study doctor)")
+    if problems:
+        raise InputError(problems[0])
+
+
 def _link(source: Path, root: Path) -> None:
     """Link train and val of the source into the layout; a flat val folder is linked image by image, to be sorted."""
     places = (source, source / "imagenet", source / "ILSVRC" / "Data" / "CLS-LOC")  # the last is Kaggle's
@@ -64,12 +71,15 @@ def _link(source: Path, root: Path) -> None:
     if place is None:
         raise InputError(f"{source} holds no folders train and val; give the folder that does")
     for split in folder.SPLITS:
-        if not (root / split).exists() and not (split == "val" and _flat(place / split)):
+        if (root / split).exists():
+            continue
+        flat = _flat(place / split) if split == "val" else []
+        if not flat:
             (root / split).symlink_to((place / split).resolve())
-        elif split == "val" and not (root / split).exists():
-            (root / split).mkdir()
-            for image in _flat(place / split):
-                (root / split / image.name).symlink_to(image.resolve())
+            continue
+        (root / split).mkdir()
+        for image in flat:
+            (root / split / image.name).symlink_to(image.resolve())
 
 
 def _flat(val: Path) -> list[Path]:

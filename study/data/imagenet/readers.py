@@ -35,7 +35,7 @@ class ImagePlan(NamedTuple):
 
     image: Ints  # numbers of images
     shorter: Ints  # the shorter side that each is resized to, in pixels
-    top: NDArray[np.float64]  # where the crop lies, from 0 to 1
+    top: NDArray[np.float64]  # the position of the crop, from 0 to 1
     left: NDArray[np.float64]
     flip: NDArray[np.bool_]
     light: NDArray[np.float32]  # (B, 3), added to RGB on [0, 1]
