@@ -19,7 +19,12 @@ demo: .venv/made
 	@echo "Open build/demo/report.html"
 
 test: .venv/made
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+	mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow" $(PYTEST)
+	$(BIN)/coverage combine --quiet
+	@echo "Lines and branches of study and reports that the tests reach, in percent:"
+	@$(BIN)/coverage report --format=total $(if $(findstring -k,$(PYTEST)),--fail-under=0)
 
 test-slow: .venv/made
 	$(BIN)/python -m pytest -m slow $(PYTEST)

@@ -33,21 +33,25 @@ class Current:
 
 current = Current()
 
+# What names the data for the tests must not be an option's default in what they test; their own workers still see it.
+for variable in ("STUDY_DATA", "STUDY_SAMPLE"):
+    if variable in os.environ:
+        os.environ[f"TESTS_{variable}"] = os.environ.pop(variable)
 BESIDE = ROOT.parent / "shared" / "data"  # where real images are looked for unless a variable names a folder
 UNPACK = BESIDE / "cifar10" / "unpack.py"  # writes the official CIFAR-10 into a folder
 
 
 def official_cifar10() -> Path | None:
     """The folder or the script that holds the official CIFAR-10; STUDY_DATA, where it is set, is the only place."""
-    data = Path(os.environ.get("STUDY_DATA", ROOT / "data")).absolute()
+    data = Path(os.environ.get("TESTS_STUDY_DATA", ROOT / "data")).absolute()
     if (data / "cifar-10-batches-py" / "batches.meta").exists():
         return data
-    return UNPACK if UNPACK.exists() and "STUDY_DATA" not in os.environ else None
+    return UNPACK if UNPACK.exists() and "TESTS_STUDY_DATA" not in os.environ else None
 
 
 def real_photographs() -> list[Path]:
     """200 of ImageNet's own files, each named by its class: in STUDY_SAMPLE, else beside the repository."""
-    return sorted(Path(os.environ.get("STUDY_SAMPLE", BESIDE / "imagenet-sample")).glob("*.JPEG"))
+    return sorted(Path(os.environ.get("TESTS_STUDY_SAMPLE", BESIDE / "imagenet-sample")).glob("*.JPEG"))
 
 
 def every(files: list[Path], count: int) -> list[Path]:
