@@ -55,7 +55,7 @@ def test_cifar_depths_are_6n_plus_2(depth: int) -> None:
         (("cifar10", 20, "A", "paper", -1), "seed"),
     ],
 )
-def test_a_wrong_factor_is_named_with_the_mend(factors: tuple[str, int, str], says: str) -> None:
+def test_a_wrong_factor_is_named_with_the_fix(factors: tuple[str, int, str], says: str) -> None:
     with pytest.raises(InputError, match=says.replace("+", r"\+")):
         Spec(*factors)
 

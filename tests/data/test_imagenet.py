@@ -310,7 +310,7 @@ def doctor(data: Path) -> tuple[int, str]:
     return done.returncode, "\n".join(line for line in done.stdout.splitlines() if line.startswith("imagenet"))
 
 
-def test_the_doctor_names_what_is_broken_and_the_mend(layout: Path) -> None:
+def test_the_doctor_names_what_is_broken_and_the_fix(layout: Path) -> None:
     root = layout / "imagenet"
     (root / "train" / "lost+found").mkdir()
     assert "lost+found is not a class folder (one has a name like n01440764); move it away" in told(layout)

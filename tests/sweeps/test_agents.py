@@ -163,7 +163,7 @@ def test_a_preempted_agents_cell_ends_as_if_left_alone(bench: Bench, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_cell_begun_elsewhere_goes_on_in_its_own_run(bench: Bench) -> None:
+def test_a_run_started_elsewhere_is_resumed_as_itself(bench: Bench) -> None:
     """Handed to an agent as a new run, an interrupted cell stays the run that it was."""
     file = bench.folder / "one.yaml"
     file.write_text(SMALL.replace("[none, A, B]", "[A]"))

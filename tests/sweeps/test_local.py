@@ -30,7 +30,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.process
-def test_a_sweep_runs_resumes_skips_and_goes_on_after_a_failure(
+def test_a_sweep_trains_resumes_skips_and_continues_after_a_failure(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """Three cells, one of which cannot be trained: killed in the middle, run again, and then found done."""
@@ -48,7 +48,7 @@ def test_a_sweep_runs_resumes_skips_and_goes_on_after_a_failure(
     assert "digits-8-none-mini-s0 ended with status" in second.stderr
     states = [Record(runs, spec).state() for spec in grid.cells(file)]
     assert states == ["interrupted", "finished", "finished"]
-    assert len(Record(runs, Spec("digits", 8, "A")).provenance()["resumed"]) == 1, "it went on, not anew"
+    assert len(Record(runs, Spec("digits", 8, "A")).provenance()["resumed"]) == 1, "it was resumed"
 
     broken.checkpoint.unlink()
     third = run(*arguments)
@@ -69,7 +69,7 @@ def test_a_stopped_sweep_stops_its_cells_after_a_checkpoint(
     assert process.returncode == 143
     assert record.state() == "interrupted"
     assert "run the same command again to resume at step" in (record.folder / "output.log").read_text()
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == [record.spec.name], "no other cell was begun"
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [record.spec.name], "no other run was started"
 
 
 @pytest.mark.process
