@@ -1,4 +1,4 @@
-"""One run from start to end, as `train.train` takes it::
+"""One run from start to end, as `train.train` takes it:
 
     spec       = Spec("cifar10", 56, "A", "paper", seed=0)     study.spec         which cell
     recipe     = recipe_for(spec)                              study.recipes      how it is trained
