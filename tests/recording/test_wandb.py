@@ -83,7 +83,7 @@ def test_an_online_run_is_the_record(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_stopped_run_goes_on_as_the_same_run(server: Server, tmp_path: Path, start: Start) -> None:
+def test_a_stopped_run_is_resumed_as_the_same_run(server: Server, tmp_path: Path, start: Start) -> None:
     """SIGTERM, then SIGKILL, then to the end: one run there, with one continuous history."""
     record, environment = Record(tmp_path, SPEC), isolated(server, tmp_path)
     arguments = ("study", "train", *CELL, f"--runs={tmp_path}")
@@ -166,7 +166,7 @@ def test_a_run_deleted_in_mid_run_is_trained_to_its_end(server: Server, tmp_path
 
 
 @pytest.mark.slow
-def test_a_run_deleted_while_it_was_stopped_goes_on_as_a_new_one(server: Server, tmp_path: Path, start: Start) -> None:
+def test_a_run_deleted_while_it_was_stopped_is_resumed_as_a_new_one(server: Server, tmp_path: Path, start: Start) -> None:
     record, environment = Record(tmp_path, SPEC), isolated(server, tmp_path) | {"WANDB_INIT_TIMEOUT": "5"}
     process = start("study", "train", *CELL, f"--runs={tmp_path}", **environment)
     wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
