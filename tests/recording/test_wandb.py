@@ -166,7 +166,9 @@ def test_a_run_deleted_in_mid_run_is_trained_to_its_end(server: Server, tmp_path
 
 
 @pytest.mark.slow
-def test_a_run_deleted_while_it_was_stopped_is_resumed_as_a_new_one(server: Server, tmp_path: Path, start: Start) -> None:
+def test_a_run_deleted_while_it_was_stopped_is_resumed_as_a_new_one(
+    server: Server, tmp_path: Path, start: Start
+) -> None:
     record, environment = Record(tmp_path, SPEC), isolated(server, tmp_path) | {"WANDB_INIT_TIMEOUT": "5"}
     process = start("study", "train", *CELL, f"--runs={tmp_path}", **environment)
     wait_for(lambda: len(record.history()) >= 10 or process.poll() is not None)
