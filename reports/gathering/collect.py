@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from reports.gathering.snapshot import (
+    DIVERGED,
     HISTORY_COLUMNS,
     PROBE_COLUMNS,
     PROTOCOLS,
@@ -96,7 +97,7 @@ def exclusion_reason(run: Run) -> str:
     if any(later <= earlier for earlier, later in pairwise(seen)):
         return "its steps do not increase: two records were mixed"
     lost = next((row["step"] for row in [*run.history, run.summary] if _not_numbers(row)), None)
-    return "" if lost is None else f"diverged: its loss is not a number at step {lost:,}"
+    return "" if lost is None else f"{DIVERGED}: its loss is not a number at step {lost:,}"
 
 
 def _not_numbers(row: Row) -> bool:

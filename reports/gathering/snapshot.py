@@ -55,6 +55,7 @@ PROBE_COLUMNS = {
 }
 # The paper's curves have 64 points; its training errors are read as a mean over the last ten of them, and so are ours.
 PARTS, LAST_PARTS = 64, 10
+DIVERGED = "diverged"  # how the reason of a run that failed begins
 PACKED = ("history", "responses", *PROBE_COLUMNS)
 
 
@@ -81,6 +82,7 @@ class Snapshot:
         test_error: of the last step.
         train_error: the running one is noisy, so a mean over the last `LAST_PARTS` of `PARTS` parts of the run.
         train_curve: the running one's mean over the whole run.
+        train_stage1 to 3: the running one's mean under each learning rate.
         early_error: the test error's mean before the first drop of the learning rate.
         response: the mean over all layers (Fig. 7).
         """
@@ -88,11 +90,17 @@ class Snapshot:
         measures = {
             "train_error": _mean(history[_is_in_last_parts(history)], TRAIN_ERROR),
             "train_curve": _mean(history, TRAIN_ERROR),
+            **{f"train_stage{i}": _mean(rows, TRAIN_ERROR) for i, rows in _by_stage(history, runs).items()},
             "early_error": _mean(history[_is_before_first_drop(history, runs)], TEST_ERROR),
             "response": _mean(self.responses, "std"),
         }
         columns = {name: runs["run"].map(values) for name, values in measures.items()}
         return runs.assign(test_error=runs[TEST_ERROR], **columns)
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """The runs that diverged: they have no result that counts, but a failure is an outcome of its own."""
+        return self.runs[~self.runs["counts"] & self.runs["reason"].fillna("").str.startswith(DIVERGED)]
 
     @property
     def excluded(self) -> pd.DataFrame:
@@ -115,6 +123,15 @@ def _is_before_first_drop(history: pd.DataFrame, runs: pd.DataFrame) -> pd.Serie
     """Whether an evaluation belongs to the first learning rate of its run."""
     rows = runs[["run", "dataset", "recipe"]].itertuples(index=False, name=None)
     return history["step"] <= history["run"].map({run: _first_drop(dataset, recipe) for run, dataset, recipe in rows})
+
+
+def _by_stage(history: pd.DataFrame, runs: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """The evaluations under each of the first three learning rates, by number from 1."""
+    rows = runs[["run", "dataset", "recipe"]].itertuples(index=False, name=None)
+    drops = history["run"].map({run: RECIPES[dataset][recipe].drops for run, dataset, recipe in rows})
+    pairs = zip(history["step"], drops, strict=True)
+    stage = [1 + sum(step > drop for drop in after) if isinstance(after, tuple) else 0 for step, after in pairs]
+    return {number: history[[found == number for found in stage]] for number in (1, 2, 3)}
 
 
 def _first_drop(dataset: str, name: str) -> int:

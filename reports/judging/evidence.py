@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from reports.gathering.snapshot import Snapshot
+from reports.judging.plan import PlannedNet, plan
 from reports.paper import numbers as paper
-from study.recipes import RECIPES
+from study.recipes import RECIPES, WARMED_UP, WARMUP_DEPTH
 from study.spec import FAMILIES, Family, title
 
 Net = tuple[int, str]  # depth and shortcut
@@ -16,9 +19,13 @@ METRICS = {
     "train_error": "training error",
     "test_error": "test error",
     "train_curve": "training error averaged over the run",
+    "train_stage1": "training error under the first learning rate",
+    "train_stage2": "training error under the second learning rate",
+    "train_stage3": "training error under the third learning rate",
     "early_error": "test error averaged over the first learning rate",
     "10crop/top1_error": "10-crop top-1 error",
     "10crop/top5_error": "10-crop top-5 error",
+    "dense/top1_error": "multi-scale top-1 error",
     "dense/top5_error": "multi-scale top-5 error",
     "response": "mean response",
     "warm_until": "warm-up",
@@ -73,11 +80,23 @@ class Evidence:
         results: `Snapshot.results`: a row per run that counts.
         comparison: The data set and recipe whose runs are judged.
         complexity: Parameters and multiply-adds of every network (`reports/paper/complexity.csv`).
+        failed: `Snapshot.failed`: a row per run that diverged.
+        history: A row per run and evaluation.
+        signals: What `study probe` found of each run's layers.
     """
 
     results: pd.DataFrame
     comparison: Comparison
     complexity: pd.DataFrame = field(default_factory=paper.complexity)
+    failed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    signals: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, comparison: Comparison) -> Evidence:
+        """The evidence of a snapshot."""
+        found = {"failed": snapshot.failed, "history": snapshot.history, "signals": snapshot.signals}
+        return cls(snapshot.results, comparison, **found)
 
     @property
     def is_scaled_down(self) -> bool:
@@ -86,15 +105,78 @@ class Evidence:
 
     def net(self, net: Net, recipe: str | None = None) -> pd.DataFrame:
         """The runs of one network, a row per seed; under another recipe of the data set if one is named."""
-        comparison = replace(self.comparison, recipe=recipe or self.comparison.recipe)
-        runs = comparison.of(self.results)
-        return runs[(runs["depth"] == net[0]) & (runs["shortcut"] == net[1])]
+        return self._select(self.results, net, recipe)
+
+    def failures(self, net: Net, recipe: str | None = None) -> pd.DataFrame:
+        """The runs of one network that diverged."""
+        return self.failed if self.failed.empty else self._select(self.failed, net, recipe)
 
     def title(self, net: Net) -> str:
         """The network in the paper's words."""
         return title(self.comparison.dataset, *net)
 
+    def resolution(self, metric: str) -> float:
+        """The least standard deviation of a metric that is believed."""
+        return float(plan().resolution.get(self.comparison.dataset, {}).get(metric, 0.0))
 
-def seeds(runs: pd.DataFrame, metric: str) -> list[float]:
-    """The metric of each run that has it."""
-    return [float(value) for value in runs[metric].dropna()] if metric in runs else []
+    def _select(self, runs: pd.DataFrame, net: Net, recipe: str | None) -> pd.DataFrame:
+        comparison = replace(self.comparison, recipe=recipe or self.comparison.recipe)
+        found = comparison.of(runs)
+        return found[(found["depth"] == net[0]) & (found["shortcut"] == net[1])]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one network that have a metric.
+
+    Attributes:
+        name: The network, and its recipe where it is not the comparison's own.
+        net: As the plan names it.
+        seeds: The seed of each run.
+        values: The metric of each run; a failed run has the error of guessing.
+        runs: The names of the runs.
+        theirs: The paper's own value; undefined where it gives none.
+        failed: How many of them failed.
+    """
+
+    name: str
+    net: PlannedNet
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    runs: tuple[str, ...]
+    theirs: float = math.nan
+    failed: int = 0
+
+
+def runs_of(e: Evidence, net: PlannedNet, metric: str, failures_count: bool = False) -> Runs:
+    """Collect a network's runs that have a metric, in the order of their seeds.
+
+    Args:
+        e: The evidence.
+        net: The network.
+        metric: A column of the results.
+        failures_count: Whether runs that failed count, as the error of guessing. A run fails if it diverges, or if it
+            ends in its warm-up: its recipe has one and `warm_until` is empty.
+    """
+    key = (net.depth, net.shortcut)
+    found = e.net(key, net.recipe)
+    rows = [(int(run["seed"]), str(run["run"]), float(run.get(metric, math.nan))) for run in found.to_dict("records")]
+    failed: set[str] = set()
+    if failures_count:
+        stuck = found[found.get("warm_until", pd.Series(index=found.index, dtype=float)).isna() & _warms_up(e, net)]
+        diverged = e.failures(key, net.recipe)
+        failed = {*stuck["run"], *diverged["run"]} if len(diverged) else {*stuck["run"]}
+        rows += [(int(run["seed"]), str(run["run"]), 0.0) for run in diverged.to_dict("records")]
+    chance = plan().chance_error[e.comparison.dataset]
+    kept = [(seed, run, chance if run in failed else value) for seed, run, value in sorted(rows)]
+    kept = [row for row in kept if not math.isnan(row[2])]
+    name = f"{e.title(key)} ({net.recipe})" if net.recipe else e.title(key)
+    seeds, runs, values = zip(*kept, strict=True) if kept else ((), (), ())
+    theirs = math.nan if net.recipe else paper.measured(e.comparison.dataset, *key).get(metric, math.nan)
+    return Runs(name, net, seeds, values, runs, theirs, len(failed))
+
+
+def _warms_up(e: Evidence, net: PlannedNet) -> bool:
+    """Whether the recipe of a network has a warm-up that ends on a condition."""
+    recipe = net.recipe or e.comparison.recipe
+    return net.depth >= WARMUP_DEPTH and recipe in WARMED_UP.get(e.comparison.dataset, ())

@@ -1,87 +1,133 @@
-"""Statistical tests and intervals on plain numbers, by scipy.
+"""Statistical tests and intervals on plain numbers.
 
-Every test gives two chances: of results so extreme if the statement were false (`p_for`), and if it were true
-(`p_against`). One seed on a side leaves both undefined (nan), never small.
+Every test has two tails of equal size: the chance of results so extreme if the statement were false (`p_for`), and if
+it were true (`p_against`). One seed on a side leaves both undefined (nan), never small. Seeds that are equal are not a
+variance of zero: the standard deviation is at least the resolution of the measure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import comb, nan
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from math import comb, nan, sqrt
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-ALPHA = 0.05
-MOST_SPLITS = comb(16, 8)  # 12,870: eight seeds against eight are still tested exactly
-Values = NDArray[np.float64]
+COVERAGE = 0.95  # of every interval
 Seeds = Sequence[float]
+Counts = NDArray[np.float64]
 
 
 class TestResult(NamedTuple):
-    """An effect with its 95 % interval and the two chances."""
+    """An effect with its 95 % interval, the two chances, and its standard error."""
 
     effect: float
     low: float = nan
     high: float = nan
     p_for: float = nan
     p_against: float = nan
+    error: float = nan
 
 
-def greater(a: Seeds, b: Seeds) -> TestResult:
-    """Test whether the mean of `a` is above that of `b`, by permutation (exact up to 8 a side); Welch's interval."""
-    effect = float(np.mean(a) - np.mean(b))
-    if min(len(a), len(b)) < 2:
-        return TestResult(effect)
-    return TestResult(effect, *_welch(a, b), _permutation(a, b, "greater"), _permutation(a, b, "less"))
+class Sample(NamedTuple):
+    """What a t test needs of one network: the mean, the variance of one run, its degrees of freedom, and n."""
+
+    mean: float
+    variance: float
+    freedom: int
+    n: int
 
 
-def not_greater(a: Seeds, b: Seeds, margin: float) -> TestResult:
-    """Test whether the mean of `a` is less than `margin` above that of `b`: Welch's test against the margin."""
-    effect = float(np.mean(a) - np.mean(b))
-    if min(len(a), len(b)) < 2:
-        return TestResult(effect)
-    below = _welch_p(a, b, margin)
-    return TestResult(effect, *_welch(a, b), below, 1 - below)
+def sample(values: Seeds, resolution: float = 0.0, family: Sequence[Seeds] = ()) -> Sample:
+    """Summarise a network's seeds.
+
+    Args:
+        values: One value per seed.
+        resolution: The least standard deviation that is believed.
+        family: The seeds of other networks that share the standard deviation, which is then pooled.
+    """
+    groups = [values, *family]
+    freedom = sum(len(group) - 1 for group in groups)
+    squares = sum(float(np.sum((np.asarray(group) - np.mean(group)) ** 2)) for group in groups)
+    pooled = squares / freedom if freedom else 0.0
+    return Sample(float(np.mean(values)), max(pooled, resolution**2), freedom, len(values))
 
 
-def equal(a: Seeds, b: Seeds, margin: float) -> TestResult:
-    """Test whether the means are within `margin` of each other: two one-sided Welch tests (equivalence)."""
+def greater(a: Sample, b: Sample, margin: float = 0.0) -> TestResult:
+    """Test whether the mean of `a` is more than `margin` above that of `b` (Welch's t)."""
+    effect, error, freedom = _difference(a, b)
+    if min(a.n, b.n) < 2:
+        return TestResult(effect, error=error)
+    above = _upper_tail(effect - margin, error, freedom)
+    return TestResult(effect, *_interval(effect, error, freedom), above, 1 - above, error)
+
+
+def not_greater(a: Sample, b: Sample, margin: float) -> TestResult:
+    """Test whether the mean of `a` is less than `margin` above that of `b`."""
+    found = greater(a, b, margin)
+    return found._replace(p_for=found.p_against, p_against=found.p_for)
+
+
+def equal(a: Sample, b: Sample, margin: float) -> TestResult:
+    """Test whether the means are within `margin` of each other: two one-sided tests (equivalence)."""
     one, other = not_greater(a, b, margin), not_greater(b, a, margin)
-    p_for = max(one.p_for, other.p_for)
-    return one._replace(p_for=p_for, p_against=min(1.0, 2 * min(one.p_against, other.p_against)))
+    if min(a.n, b.n) < 2:
+        return one
+    p_against = min(1.0, 2 * min(one.p_against, other.p_against))
+    return one._replace(p_for=max(one.p_for, other.p_for), p_against=p_against)
 
 
-def beyond(a: Seeds, limit: float, side: Literal["greater", "less"]) -> TestResult:
+def beyond(a: Sample, limit: float, side: Literal["greater", "less"]) -> TestResult:
     """Test whether the mean of `a` is above (or below) a limit: a one-sample t test."""
-    effect = float(np.mean(a) - limit)
-    if len(a) < 2:
-        return TestResult(effect)
-    if np.ptp(a) == 0:
-        p = 0.0 if (effect > 0) == (side == "greater") and effect != 0 else 1.0
-        return TestResult(effect, effect, effect, p, 1 - p)
-    test = stats.ttest_1samp(a, limit, alternative=side)
-    interval = stats.ttest_1samp(a, limit).confidence_interval(1 - ALPHA)
-    p = float(test.pvalue)
-    return TestResult(effect, float(interval.low) - limit, float(interval.high) - limit, p, 1 - p)
+    exact = Sample(limit, 0.0, 1, 2)
+    return greater(a, exact) if side == "greater" else not_greater(a, exact, 0.0)
+
+
+def rises(groups: Sequence[Seeds], resolution: float = 0.0) -> TestResult:
+    """Test whether values rise from group to group: Jonckheere's trend test over all values, exact.
+
+    The effect is the last group's mean minus the first's; its standard error is scaled from that of the slope of a
+    straight line through all values. Equal values count for neither side.
+    """
+    found = greater(sample(groups[-1], resolution), sample(groups[0], resolution))
+    effect, error = found.effect, _slope_error(groups, resolution)
+    if min(len(group) for group in groups) < 2:
+        return TestResult(effect, error=error)
+    null = _trend_null(tuple(len(group) for group in groups))
+    up, down = _pairs(groups)
+    return TestResult(effect, found.low, found.high, float(null[up:].sum()), float(null[down:].sum()), error)
+
+
+def slope(groups: Sequence[Seeds]) -> float:
+    """The slope of a straight line through all values, times the number of steps: last minus first on that line."""
+    x, y = _points(groups)
+    return float(np.sum(x * y) / np.sum(x**2)) * (len(groups) - 1)
+
+
+def count(holds: Sequence[bool], least: int) -> bool | None:
+    """Whether all of at least `least` runs hold (True) or none does (False); None in between, and for fewer runs."""
+    if len(holds) < least:
+        return None
+    if all(holds):
+        return True
+    return None if any(holds) else False
+
+
+def at_least_one(p: Sequence[float]) -> float:
+    """The chance that any of several statements holds, if none did: Simes' test; undefined chances are left out."""
+    known = [value for value in p if not np.isnan(value)]
+    return float(np.min(stats.false_discovery_control(known))) if known else nan
 
 
 def prediction_interval(a: Seeds) -> tuple[float, float]:
     """The 95 % prediction interval for one more run; undefined for one run."""
     if len(a) < 2:
         return nan, nan
-    half = float(stats.t.ppf(1 - ALPHA / 2, len(a) - 1) * np.std(a, ddof=1) * np.sqrt(1 + 1 / len(a)))
+    half = float(stats.t.ppf((1 + COVERAGE) / 2, len(a) - 1) * np.std(a, ddof=1) * np.sqrt(1 + 1 / len(a)))
     return float(np.mean(a)) - half, float(np.mean(a)) + half
-
-
-def one_more(a: Seeds, value: float) -> float:
-    """The chance that one more run is as far from the mean of `a` as `value` is (two-sided t)."""
-    if len(a) < 2 or np.ptp(a) == 0:
-        return nan
-    t = (value - np.mean(a)) / (np.std(a, ddof=1) * np.sqrt(1 + 1 / len(a)))
-    return float(2 * stats.t.sf(abs(t), len(a) - 1))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -94,37 +140,85 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def benjamini_hochberg(p: Sequence[float]) -> list[float]:
+    """Benjamini and Hochberg's adjustment over a family; undefined chances are left out."""
+    known = [i for i, value in enumerate(p) if not np.isnan(value)]
+    adjusted = [nan] * len(p)
+    if known:
+        values = stats.false_discovery_control([p[i] for i in known])
+        for i, value in zip(known, values, strict=True):
+            adjusted[i] = float(value)
+    return adjusted
+
+
 def mean_std(values: Seeds) -> tuple[float, float]:
     """Mean and sample standard deviation; the latter nan for one value."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else nan
 
 
-def _welch(a: Seeds, b: Seeds) -> tuple[float, float]:
-    if np.ptp(a) == 0 and np.ptp(b) == 0:  # all runs of a side alike, as when every net fits perfectly
-        effect = float(np.mean(a) - np.mean(b))
-        return effect, effect
-    interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(1 - ALPHA)
-    return float(interval.low), float(interval.high)
+def _difference(a: Sample, b: Sample) -> tuple[float, float, float]:
+    """Mean difference, its standard error, and Welch's degrees of freedom."""
+    shares = [(side.variance / side.n, side.freedom) for side in (a, b)]
+    variance = sum(share for share, _ in shares)
+    below = sum(share**2 / freedom for share, freedom in shares if freedom)
+    return a.mean - b.mean, sqrt(variance), variance**2 / below if below else 1.0
 
 
-def _welch_p(a: Seeds, b: Seeds, margin: float) -> float:
-    """The chance of means so close if `a` were really `margin` above `b`."""
-    if np.ptp(a) == 0 and np.ptp(b) == 0:
-        return 0.0 if np.mean(a) - np.mean(b) < margin else 1.0
-    return float(stats.ttest_ind(np.asarray(a) - margin, b, equal_var=False, alternative="less").pvalue)
+def _upper_tail(effect: float, error: float, freedom: float) -> float:
+    if error == 0:
+        return 0.5 if effect == 0 else float(effect < 0)
+    return float(stats.t.sf(effect / error, freedom))
 
 
-def _permutation(a: Seeds, b: Seeds, alternative: Literal["greater", "less"]) -> float:
-    def effect(x: Values, y: Values, axis: int) -> Values:
-        return np.asarray(np.mean(x, axis=axis) - np.mean(y, axis=axis))
-
-    # As many resamples as there are splits make scipy enumerate them; beyond 8 seeds a side it draws, always alike.
-    splits, rng = min(comb(len(a) + len(b), len(a)), MOST_SPLITS), np.random.default_rng(0)
-    arrays, test = [np.asarray(a), np.asarray(b)], effect
-    found = stats.permutation_test(
-        arrays, test, vectorized=True, n_resamples=splits, batch=1_000, alternative=alternative, rng=rng
-    )
-    return float(found.pvalue)
+def _interval(effect: float, error: float, freedom: float) -> tuple[float, float]:
+    half = float(stats.t.ppf((1 + COVERAGE) / 2, freedom)) * error
+    return effect - half, effect + half
 
 
-Compare = Callable[[Seeds, Seeds], TestResult]
+def _points(groups: Sequence[Seeds]) -> tuple[Counts, Counts]:
+    """All values, against the numbers of their groups, centred."""
+    x = np.repeat(np.arange(len(groups), dtype=float), [len(group) for group in groups])
+    return x - x.mean(), np.concatenate([np.asarray(group, dtype=float) for group in groups])
+
+
+def _slope_error(groups: Sequence[Seeds], resolution: float) -> float:
+    """The standard error of `slope`."""
+    x, y = _points(groups)
+    left = y - y.mean() - x * np.sum(x * y) / np.sum(x**2)
+    variance = float(np.sum(left**2)) / (len(y) - 2) if len(y) > 2 else 0.0
+    return sqrt(max(variance, resolution**2) / float(np.sum(x**2))) * (len(groups) - 1)
+
+
+def _pairs(groups: Sequence[Seeds]) -> tuple[int, int]:
+    """The pairs of values of two groups that rise, and that fall."""
+    differences = [np.subtract.outer(np.asarray(b), np.asarray(a)) for a, b in combinations(groups, 2)]
+    return sum(int((d > 0).sum()) for d in differences), sum(int((d < 0).sum()) for d in differences)
+
+
+def _trend_null(sizes: tuple[int, ...]) -> Counts:
+    """The chance of each number of rising pairs where no group differs from another.
+
+    Every order of the values is then equally likely, and the number of orders with k rising pairs is the coefficient
+    of q^k in the q-multinomial coefficient, a product of q-binomials: one for each group joined to those before it.
+    """
+    null = np.ones(1)
+    for before, size in _joined(sizes):
+        null = np.convolve(null, _rank_sum_null(before, size))
+    return null
+
+
+def _joined(sizes: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    before = sizes[0]
+    for size in sizes[1:]:
+        yield before, size
+        before += size
+
+
+def _rank_sum_null(m: int, n: int) -> Counts:
+    """The chance of each number of rising pairs between m and n exchangeable values (Mann and Whitney's U)."""
+    ways = np.zeros((n + 1, m * n + 1))
+    ways[0, 0] = 1
+    for height in range(m + 1):  # of `height` values before it, each of the n has all or some below it
+        for used in range(1, n + 1):
+            ways[used, height:] += ways[used - 1, : m * n + 1 - height]
+    return np.asarray(ways[n] / comb(m + n, n))

@@ -86,13 +86,13 @@ def _exhibit_row(exhibit: Exhibit) -> tuple[str, ...]:
 
 def _claim_rows() -> Iterator[tuple[str, ...]]:
     for claim in CLAIMS:
-        yield claim.id, f"{claim.statement} ({claim.where})", _name(claim.judge), _fed_by(claim)
+        yield claim.id, f"{claim.planned.says} ({claim.planned.where})", _name(claim.function), _fed_by(claim)
     for id, statement, why in UNDECIDED:
         yield id, statement, "", f"not judged: {why}"
 
 
 def _fed_by(claim: Claim) -> str:
-    return _files(claim.sweeps) if claim.sweeps else "counted on the networks"
+    return _files(claim.planned.sweeps) if claim.planned.sweeps else "counted on the networks"
 
 
 def _files(sweeps: Sequence[str]) -> str:

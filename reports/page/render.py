@@ -74,8 +74,16 @@ def claims(parts: list[Section]) -> list[dict[str, Any]]:
 
 
 def _record(comparison: Comparison, claim: Claim, finding: Finding) -> dict[str, Any]:
-    """One entry; what is undefined is null."""
-    about = {"id": claim.id, "where": claim.where, "statement": claim.statement, "group": comparison.name}
+    """One entry: the claim, what the plan says of it, and what was found; what is undefined is null."""
+    planned = claim.planned
+    about: dict[str, Any] = {
+        "id": claim.id,
+        "where": planned.where,
+        "statement": planned.says,
+        "group": comparison.name,
+    }
+    about |= {"estimand": planned.estimand, "test": planned.test, "margins": planned.margins, "alpha": planned.alpha}
+    about |= {"planned_seeds": planned.seeds, "rank": planned.rank}
     return about | {KEYS.get(name, name): _plain(value) for name, value in asdict(finding).items()}
 
 

@@ -29,7 +29,8 @@ SCALED_DOWN = "A scaled-down protocol. Its numbers show the effect in miniature;
 VARIANT = "A variant of the paper's protocol; `study/recipes.py` says how it differs."
 LEFT_OPEN = (
     "Measured on trained networks by `python -m study probe`. The paper says that the gradients of plain nets have "
-    "healthy norms (C07) and gives no number. That a deeper net could copy a shallower one is the argument of Sec. 1."
+    "healthy norms and gives no number; C07 compares them with the residual twins'. That a deeper net could copy a "
+    "shallower one is the argument of Sec. 1."
 )
 
 
@@ -65,7 +66,7 @@ def comparisons(snapshot: Snapshot) -> list[Comparison]:
 
 def section(snapshot: Snapshot, comparison: Comparison) -> Section:
     """The section of one comparison: the paper's exhibits where it has some, else the same shapes with ours alone."""
-    e = Evidence(snapshot.results, comparison)
+    e = Evidence.of(snapshot, comparison)
     if comparison == CIFAR:
         return _cifar(snapshot, e)
     if comparison == IMAGENET:
@@ -123,7 +124,7 @@ def _commands(e: Evidence) -> list[Table]:
 def _left_open(snapshot: Snapshot) -> Iterator[Section]:
     """What the paper leaves open, for each comparison that has probed nets."""
     for comparison in comparisons(snapshot):
-        e = Evidence(snapshot.results, comparison)
+        e = Evidence.of(snapshot, comparison)
         if not of_comparison(snapshot.deeper, e).empty:
             tables = [gradient_table(snapshot.signals, e), deeper_table(snapshot.deeper, e)]
             drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e)]
@@ -151,7 +152,7 @@ def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
 
 
 def _filled(snapshot: Snapshot, comparison: Comparison) -> tuple[str, str]:
-    trained = [net for net in comparison.networks if not Evidence(snapshot.results, comparison).net(net).empty]
+    trained = [net for net in comparison.networks if not Evidence.of(snapshot, comparison).net(net).empty]
     return f"networks of the paper with a run ({comparison.dataset})", f"{len(trained)} of {len(comparison.networks)}"
 
 

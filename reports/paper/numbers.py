@@ -176,6 +176,33 @@ def responses() -> pd.DataFrame:
 
 
 @cache
+def measured(dataset: str, depth: int, shortcut: str) -> dict[str, float]:
+    """What the paper measured of a network, by the names of our metrics; the mean where it trained several."""
+    if dataset == "cifar10":
+        found = next((r for r in CIFAR10 if (r.depth, r.shortcut) == (depth, shortcut)), None)
+        errors = {"test_error": found.mean or found.test_error, "train_error": found.train_error} if found else {}
+        return errors | _response(f"{'plain' if shortcut == 'none' else 'ResNet'}-{depth}")
+    nets = [r for r in IMAGENET if dataset == "imagenet" and (r.depth, r.shortcut) == (depth, shortcut)]
+    return _imagenet_errors(nets[0]) if nets else {}
+
+
+def _response(net: str) -> dict[str, float]:
+    found = responses()
+    mine = found[found["net"] == net]["std"]
+    return {} if mine.empty else {"response": float(mine.mean())}
+
+
+def _imagenet_errors(net: ImageNetResult) -> dict[str, float]:
+    found: dict[str, float | None] = {}
+    for protocol, errors in (("10crop", net.tencrop), ("dense", net.dense)):
+        if errors:
+            found |= {f"{protocol}/top1_error": errors[0], f"{protocol}/top5_error": errors[1]}
+    if net.centre:
+        found |= {"test_error": net.centre[0], "train_error": net.centre[1]}
+    return {name: error for name, error in found.items() if error is not None}
+
+
+@cache
 def complexity() -> pd.DataFrame:
     """Parameters and multiply-adds of every network, counted by study/commands/complexity.py."""
     return pd.read_csv(FOLDER / "complexity.csv", keep_default_na=False, dtype={"depth": str})

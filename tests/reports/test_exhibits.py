@@ -42,11 +42,13 @@ def trained_by(sweep: str) -> set[Cell]:
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_the_sweeps_of_a_claim_train_every_network_that_it_looks_at(claim: Claim, results: pd.DataFrame) -> None:
-    evidence = Watched(results, claim.comparison)
+    """What a claim looks at it names in the plan, and its sweeps train what it names."""
+    evidence, planned = Watched(results, claim.comparison), claim.planned
     claim.judge(evidence)
-    sweeps = [trained_by(sweep) for sweep in claim.sweeps]
-    assert evidence.looked_at <= set().union(*sweeps)
-    assert all(evidence.looked_at & sweep for sweep in sweeps), "no sweep is named in vain"
+    named = {(planned.dataset, net.depth, net.shortcut, net.recipe or "paper") for net in planned.nets}
+    sweeps = [trained_by(sweep) for sweep in planned.sweeps]
+    assert evidence.looked_at <= named <= set().union(*sweeps)
+    assert all(named & sweep for sweep in sweeps), "no sweep is named in vain"
 
 
 def test_the_page_of_exhibits_is_what_the_code_says() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import fields, replace
+from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from reports.gathering import snapshot
 from reports.judging.claim import Finding
 from reports.judging.claims import give_verdict
 from reports.judging.forms import all_of
+from reports.judging.plan import plan
 from reports.page import render
 from reports.page.sections import Section
 from reports.tables.table import TEX, Link, Table, TableCell, markdown, text, to_csv, to_tex
@@ -137,7 +138,7 @@ MISSING = st.just(Finding("", missing=("plain-20",)))
 
 
 def verdict(finding: Finding) -> str:
-    return give_verdict(replace(finding, p_holm=finding.p_for, against_holm=finding.p_against), False).verdict
+    return give_verdict(finding, plan().claims["C21"], False).verdict
 
 
 SEVERAL = st.lists(TESTED, min_size=2, max_size=4) | st.lists(TESTED | UNTESTED | COUNTED | MISSING, min_size=1)
