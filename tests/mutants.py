@@ -191,8 +191,8 @@ MUTANTS = (
     Mutant(
         "an adjusted chance is that of another claim",
         "reports/judging/claims.py",
-        "holm([f.p_for for f in findings])",
-        "holm(sorted(f.p_for for f in findings))",
+        "zip(holm(p_for), ",
+        "zip(holm(sorted(p_for)), ",
         "reports/test_judging.py",
     ),
     Mutant(
@@ -203,10 +203,31 @@ MUTANTS = (
         "reports/test_reports.py",
     ),
     Mutant(
+        "the two tails of a trend are exchanged",
+        "reports/judging/stats.py",
+        "float(null[up:].sum()), float(null[down:].sum())",
+        "float(null[down:].sum()), float(null[up:].sum())",
+        "reports/test_judging.py",
+    ),
+    Mutant(
+        "equal runs have no variance",
+        "reports/judging/stats.py",
+        "max(pooled, resolution**2), freedom",
+        "pooled, freedom",
+        "reports/test_judging_stats.py",
+    ),
+    Mutant(
+        "a corrected chance decides",
+        "reports/judging/claims.py",
+        "finding.p_for < planned.alpha",
+        "finding.p_for < planned.alpha / 100",
+        "reports/test_judging.py",
+    ),
+    Mutant(
         "statements together are as certain as the most certain",
         "reports/judging/forms.py",
-        "else max(f.p_for for f in findings)",
-        "else min(f.p_for for f in findings)",
+        "p_for=max((f.p_for for f in tested)",
+        "p_for=min((f.p_for for f in tested)",
         "reports/test_properties.py",
     ),
     Mutant(
