@@ -1,4 +1,4 @@
-"""The command line: ``python -m reports gather | build | publish``. Needs no torch."""
+"""The command line: ``python -m reports gather | build | publish | power``. Needs no torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.commands.flags import Parser, add_version, entry
+from study.spec import InputError
 
 
 def parser() -> Parser:
@@ -34,13 +35,17 @@ def parser() -> Parser:
     publish = verbs.add_parser("publish", help="post the report and a workspace of live panels to W&B")
     publish.add_argument("--out", type=Path, required=True, help="folder of the report")
     publish.add_argument("--wandb", metavar="ENTITY/PROJECT", required=True, help="where the runs are")
+    power = verbs.add_parser("power", help="simulate how often the verdicts decide, and write the page on it")
+    power.add_argument("--draws", type=int, default=200, help="synthetic studies of each claim, size and world")
+    power.add_argument("--seed", type=int, default=0, help="of the draws")
+    power.add_argument("--out", type=Path, required=True, help="the page, as docs/power.md")
     return top
 
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
     options = parser().read(arguments)
-    return {"gather": _gather, "build": _build, "publish": _publish}[options.verb](options)
+    return {"gather": _gather, "build": _build, "publish": _publish, "power": _power}[options.verb](options)
 
 
 def _gather(options: argparse.Namespace) -> int:
@@ -83,6 +88,16 @@ def _publish(options: argparse.Namespace) -> int:
 
     for kind, address in publish(options.out, options.wandb).items():
         print(f"{kind}: {address}")
+    return 0
+
+
+def _power(options: argparse.Namespace) -> int:
+    from reports.page import power
+
+    if options.draws < 1:
+        raise InputError(f"--draws is {options.draws}; it must be at least 1")
+    power.write(options.out, options.draws, options.seed)
+    print(f"{options.out} written")
     return 0
 
 

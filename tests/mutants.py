@@ -205,8 +205,8 @@ MUTANTS = (
     Mutant(
         "the two tails of a trend are exchanged",
         "reports/judging/stats.py",
-        "float(null[up:].sum()), float(null[down:].sum())",
-        "float(null[down:].sum()), float(null[up:].sum())",
+        "found.high, up, down, error",
+        "found.high, down, up, error",
         "reports/test_judging.py",
     ),
     Mutant(

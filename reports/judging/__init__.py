@@ -2,8 +2,10 @@
 
 evidence.py  comparable runs and their metrics
 claim.py     a claim, a finding, and the decorator that declares a claim
-forms.py     the forms of a statement: an order, a margin, a limit, a prediction, a count
+forms.py     the forms of a statement: a trend, an order, a margin, a limit, a count
 cifar.py, imagenet.py, counted.py  the claims
-claims.py    all claims, judged: Holm's correction and verdicts
+claims.py    all claims, judged: verdicts, and corrections beside them
+plan.py      what reports/plan.toml fixes for each claim: test, margin, level, seeds
 stats.py     statistical tests and intervals
+power.py     how often the rules decide, by simulation
 """

@@ -5,4 +5,5 @@ render.py    the files: REPORT.md, report.html, claims.json, tables/, figures/
 readme.py    README's generated block
 publish.py   the report and a workspace in W&B
 exhibits.py  docs/exhibits.md
+power.py     docs/power.md
 """

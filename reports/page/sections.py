@@ -164,5 +164,5 @@ def _sources(snapshot: Snapshot) -> Section:
     tables = [sources.run_table(snapshot.counting)]
     if not snapshot.excluded.empty:
         tables.append(sources.excluded_table(snapshot.excluded))
-    tables += [sources.departure_table(), sources.not_attempted_table()]
+    tables += [sources.plan_table(snapshot.counting), sources.departure_table(), sources.not_attempted_table()]
     return Section("Where the numbers come from", tables=tables)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from reports.judging.claims import UNDECIDED
 from reports.judging.evidence import Comparison, Evidence, Net
+from reports.judging.plan import plan
 from reports.paper import numbers as paper
 from reports.tables.formats import anchor, short
 from reports.tables.table import Table, TableCell, Target
@@ -78,6 +79,34 @@ def excluded_table(runs: pd.DataFrame) -> Table:
     """A row per run that does not count, with the reason."""
     rows = [(run["run"], run["reason"]) for run in runs.to_dict("records")]
     return Table("Runs that do not count", ("run", "reason"), rows)
+
+
+def plan_table(runs: pd.DataFrame) -> Table:
+    """The plan of the verdicts: when it was written, whether before the first run that counts, and its amendments.
+
+    Args:
+        runs: The runs that count.
+    """
+    written, started = plan().written, runs["started"].dropna().astype(str)
+    first = started.min()[:10] if len(started) else ""
+    rows = [
+        ("written", written.isoformat()),
+        ("SHA-256 of `reports/plan.toml`", short(plan().digest)),
+        ("first run that counts", first or "none"),
+        ("is the plan older?", _is_older(written.isoformat(), first)),
+        *(
+            (f"amended {amendment.date}", f"{amendment.what}; runs then: {amendment.runs}")
+            for amendment in plan().amendments
+        ),
+    ]
+    return Table("The plan of the verdicts", ("", ""), rows)
+
+
+def _is_older(written: str, first: str) -> str:
+    """Whether the plan was written before the first run; a run of the same day may have been seen."""
+    if not first or written < first:
+        return "yes"
+    return "no: runs that count had been started by then, so their claims were not planned ahead"
 
 
 def departure_table() -> Table:

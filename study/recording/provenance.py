@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -18,6 +19,8 @@ from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Row
 from study.recording.version import commit, is_modified, release
 from study.spec import Spec
+
+PLAN = Path(__file__).parents[2] / "reports" / "plan.toml"  # beside `study`, in a checkout as where it is installed
 
 
 def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerprint: str) -> Row:
@@ -45,10 +48,19 @@ def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerp
         "checkpoint_every": machine.checkpoint_every,
         "recipe": json.loads(json.dumps(asdict(recipe))),  # lists for tuples, as it will be read back
         "data_fingerprint": fingerprint,
+        "plan": plan_digest(),
         "argv": sys.argv[1:],
         "slice": os.environ.get("STUDY_SLICE"),
         "started": now(),
     }
+
+
+def plan_digest(path: Path = PLAN) -> str | None:
+    """The SHA-256 of the plan by which verdicts are given, None where it is not installed.
+
+    The file is read, not imported: training knows nothing of the report.
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
 def now() -> str:

@@ -38,6 +38,19 @@ def test_the_trend_test_is_its_own_permutation(groups: list[list[float]]) -> Non
     assert null.sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("pairs", [1_800, 2_000, 2_200, 2_400, 2_500])
+def test_many_values_are_tested_by_the_normal_curve_which_is_close(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = (20, 20, 20, 20, 20)
+    exact = stats._as_many(sizes, pairs)
+    monkeypatch.setattr(stats, "EXACT", 99)
+    assert stats._as_many(sizes, pairs) == pytest.approx(exact, abs=0.002)
+
+
+def test_a_thousand_runs_can_be_judged() -> None:
+    groups = [list(np.random.default_rng(i).normal(i / 10, 1, 200)) for i in range(5)]
+    assert stats.rises(groups).p_for < 0.001 < 0.999 < stats.rises(groups).p_against
+
+
 @given(GROUPS)
 def test_a_trend_that_is_mirrored_has_its_chances_exchanged(groups: list[list[float]]) -> None:
     found, mirrored = stats.rises(groups), stats.rises([[-value for value in group] for group in groups])

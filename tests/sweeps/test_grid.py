@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from reports.judging.plan import Planned, plan
 from reports.paper import numbers as paper
 from study.commands.cli import parser
+from study.recipes import recipe_for
 from study.spec import InputError, Spec
 from study.sweeps import grid
 from tests.support import ROOT, run
@@ -67,15 +70,42 @@ def test_every_sweep_file_is_sound(path: Path) -> None:
         assert Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed) == spec
 
 
+def planned_cells(claim: Planned) -> set[Spec]:
+    """The cells that a claim of the report's plan asks for."""
+    return {
+        Spec(claim.dataset, net.depth, net.shortcut, net.recipe or "paper", seed)  # type: ignore[arg-type]
+        for net in claim.nets
+        for seed in range(claim.seeds)
+    }
+
+
+@pytest.mark.parametrize("claim", plan().claims.values(), ids=lambda claim: claim.id)
+def test_the_sweeps_of_a_claim_hold_the_seeds_that_it_is_planned_with(claim: Planned) -> None:
+    held = {cell for name in claim.sweeps for cell in grid.cells(ROOT / "sweeps" / f"{name}.yaml")}
+    assert planned_cells(claim) <= held
+
+
+@pytest.mark.parametrize("name", sorted({sweep for claim in plan().claims.values() for sweep in claim.sweeps}))
+def test_a_planned_sweep_says_what_it_costs(name: str) -> None:
+    """Forward and backward: three times the multiply-adds of a forward pass, of two operations each."""
+    path = ROOT / "sweeps" / f"{name}.yaml"
+    table = paper.complexity().set_index(["dataset", "depth", "shortcut"])["multiply_adds"]
+    cells = grid.cells(path)
+    each = [(recipe_for(cell), table[cell.dataset, str(cell.depth), cell.shortcut]) for cell in cells]
+    operations = sum(6 * float(adds) * recipe.batch * recipe.steps for recipe, adds in each)
+    head = re.search(r"# (\d+) cells, (\d+) seeds a network .* Cost: (\S+) operations", path.read_text())
+    assert head and (int(head[1]), float(head[3])) == (len(cells), pytest.approx(operations, rel=0.05))
+    assert {cell.seed for cell in cells} == set(range(int(head[2])))
+
+
 def test_the_sweeps_hold_every_cell_that_the_exhibits_need_and_none_twice() -> None:
     cells = [cell for path in sorted((ROOT / "sweeps").glob("*.yaml")) for cell in grid.cells(path)]
     assert len(cells) == len(set(cells))
     tables = {Spec("cifar10", result.depth, result.shortcut) for result in paper.CIFAR10}
     tables |= {Spec("imagenet", result.depth, result.shortcut) for result in paper.IMAGENET}
-    five_runs = {Spec("cifar10", 110, "A", "paper", seed) for seed in range(5)}  # Table 6
-    only_said = {Spec("cifar10", 110, "none"), Spec("imagenet", 50, "none"), Spec("imagenet", 101, "none")}
-    needed = tables | five_runs | only_said
-    assert {cell for cell in cells if cell.recipe == "paper"} == needed
+    assert tables <= set(cells)
+    planned = {cell for claim in plan().claims.values() for cell in planned_cells(claim)}
+    assert {cell for cell in cells if cell.recipe in ("paper", "long", "nowarmup")} == planned
     variants = {cell.recipe for cell in cells} - {"paper"}
     assert variants == {"mini", "eighth", "long", "nowarmup", "paper45k"}
 
