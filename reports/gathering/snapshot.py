@@ -130,8 +130,9 @@ def _by_stage(history: pd.DataFrame, runs: pd.DataFrame) -> dict[int, pd.DataFra
     rows = runs[["run", "dataset", "recipe"]].itertuples(index=False, name=None)
     drops = history["run"].map({run: RECIPES[dataset][recipe].drops for run, dataset, recipe in rows})
     pairs = zip(history["step"], drops, strict=True)
-    stage = [1 + sum(step > drop for drop in after) if isinstance(after, tuple) else 0 for step, after in pairs]
-    return {number: history[[found == number for found in stage]] for number in (1, 2, 3)}
+    stages = [1 + sum(step > drop for drop in after) if isinstance(after, tuple) else 0 for step, after in pairs]
+    stage = pd.Series(stages, index=history.index, dtype=int)  # a list would select columns where there are no rows
+    return {number: history[stage == number] for number in (1, 2, 3)}
 
 
 def _first_drop(dataset: str, name: str) -> int:

@@ -6,6 +6,7 @@ forms.py     the forms of a statement: a trend, an order, a margin, a limit, a c
 cifar.py, imagenet.py, counted.py  the claims
 claims.py    all claims, judged: verdicts, and corrections beside them
 plan.py      what reports/plan.toml fixes for each claim: test, margin, level, seeds
+peers.py     what public re-runs say of each claim, beside our verdict; paired.py computes the effects within sources
 stats.py     statistical tests and intervals
 power.py     how often the rules decide, by simulation
 """

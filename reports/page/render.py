@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Claim, Finding
 from reports.judging.evidence import Comparison
+from reports.judging.peers import public_reruns
 from reports.page.sections import Section, sections
 from reports.tables.table import markdown, to_csv, to_tex
 
@@ -84,10 +85,23 @@ def _record(comparison: Comparison, claim: Claim, finding: Finding) -> dict[str,
     }
     about |= {"estimand": planned.estimand, "test": planned.test, "margins": planned.margins, "alpha": planned.alpha}
     about |= {"planned_seeds": planned.seeds, "rank": planned.rank}
-    return about | {KEYS.get(name, name): _plain(value) for name, value in asdict(finding).items()}
+    judged = {KEYS.get(name, name): _plain(value) for name, value in asdict(finding).items()}
+    return about | judged | {"public_reruns": _public(comparison, claim)}
+
+
+def _public(comparison: Comparison, claim: Claim) -> dict[str, Any] | None:
+    """What public re-runs say of a claim, on the paper's own protocol only."""
+    found = public_reruns(claim.id) if comparison == claim.comparison else None
+    plain: dict[str, Any] | None = _plain(asdict(found)) if found else None
+    return plain
 
 
 def _plain(value: Any) -> Any:
+    """A value as JSON has it: null for a number that is undefined."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

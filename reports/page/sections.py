@@ -18,7 +18,7 @@ from reports.judging.claim import Claim, Finding
 from reports.judging.claims import judge_all
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
 from reports.tables import cifar, imagenet, sources
-from reports.tables.claims import VERDICTS, claim_table
+from reports.tables.claims import VERDICTS, agreement, claim_table, with_public_reruns
 from reports.tables.cost import cost_table
 from reports.tables.formats import duration
 from reports.tables.probes import deeper_table, gradient_table, of_comparison
@@ -79,7 +79,7 @@ def _cifar(snapshot: Snapshot, e: Evidence) -> Section:
     return Section(
         "CIFAR-10 (Sec. 4.2, Table 6, Figs. 1, 6, 7)",
         THE_PAPERS,
-        [cifar.table6(e), claim_table(findings), sources.peer_table(e), *_commands(e)],
+        [cifar.table6(e), with_public_reruns(claim_table(findings), findings), sources.peer_table(e), *_commands(e)],
         [fig1(snapshot.history, e), fig6(snapshot.history, e), *fig7(snapshot.responses, e)],
         findings,
         e.comparison,
@@ -94,7 +94,7 @@ def _imagenet(snapshot: Snapshot, e: Evidence) -> Section:
         imagenet.table3(e),
         imagenet.table4(e),
         imagenet.table5(),
-        claim_table(findings),
+        with_public_reruns(claim_table(findings), findings),
         sources.peer_table(e),
         *_commands(e),
     ]
@@ -147,8 +147,13 @@ def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
             "verdicts",
             ", ".join(f"{found.count(verdict)} {word}" for verdict, word in VERDICTS.items() if verdict in found),
         ),
+        ("ours and public re-runs", agreement(_on_the_papers_protocol(parts))),
     ]
     return Section("At a glance", tables=[Table("", ("", ""), rows)])
+
+
+def _on_the_papers_protocol(parts: list[Section]) -> list[tuple[Claim, Finding]]:
+    return [found for part in parts if part.comparison in (CIFAR, IMAGENET) for found in part.findings]
 
 
 def _filled(snapshot: Snapshot, comparison: Comparison) -> tuple[str, str]:

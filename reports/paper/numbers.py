@@ -6,6 +6,7 @@ the vector graphics of Figs. 1 and 6 (to about 0.03 points) and are called digit
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -208,7 +209,79 @@ def complexity() -> pd.DataFrame:
     return pd.read_csv(FOLDER / "complexity.csv", keep_default_na=False, dtype={"depth": str})
 
 
+@dataclass(frozen=True)
+class Rerun:
+    """What one public re-run got for one network; what its source does not say is empty or None.
+
+    Attributes:
+        dataset: `cifar10` or `imagenet`.
+        source: Who published it.
+        block: Which protocol of the source; networks of one block were trained alike and may be compared.
+        net: The network in the paper's words, as ``ResNet-18 B``.
+        shown: Its errors as published: ``8.04 (0.40)`` with the training error, ``30.4 / 10.8`` with top-5, ``failed``.
+        test_errors: In percent, one for each run, or a single one where the source gives one.
+        top5_error: In percent, on ImageNet.
+        train_error: In percent.
+        failed: The network did not train; then there is no error.
+        runs: Number of runs.
+        reported: Which epoch, or on ImageNet which test protocol.
+        trained_on: The split: `50k`, `45k`.
+        steps: Number of steps.
+        epochs: Number of epochs.
+        warmup: Its length, or `none`.
+        batch: Images per step.
+        excluded: Why no effect is computed from it; empty if one is.
+        differs: What else differs from the paper.
+    """
+
+    dataset: str
+    source: str
+    block: str
+    net: str
+    shown: str
+    test_errors: tuple[float, ...]
+    top5_error: float | None
+    train_error: float | None
+    failed: bool
+    runs: str
+    reported: str
+    trained_on: str
+    steps: str
+    epochs: str
+    warmup: str
+    batch: str
+    excluded: str
+    differs: str
+
+    @property
+    def test_error(self) -> float | None:
+        """The mean over the runs."""
+        return sum(self.test_errors) / len(self.test_errors) if self.test_errors else None
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return int(self.net.split("-")[1].split()[0])
+
+
+FAILED = "failed"  # stands in peers.csv for the error of a network that did not train
+
+
 @cache
-def peers() -> pd.DataFrame:
-    """What public re-runs got: a row per source and network, with how its protocol differs."""
-    return pd.read_csv(FOLDER / "peers.csv", keep_default_na=False, dtype=str)
+def reruns() -> tuple[Rerun, ...]:
+    """What public re-runs got, in the order of peers.csv: one entry for each network of a block."""
+    with (FOLDER / "peers.csv").open(newline="") as file:
+        return tuple(_rerun(row) for row in csv.DictReader(file))
+
+
+def _rerun(row: dict[str, str]) -> Rerun:
+    test, top5, train = (row.pop(name) for name in ("test_error", "top5_error", "train_error"))
+    errors = [] if test in ("", FAILED) else test.split(", ")
+    return Rerun(
+        shown=(test or "–") + (f" / {top5}" if top5 else "") + (f" ({train})" if train else ""),
+        test_errors=tuple(map(float, errors)),
+        top5_error=float(top5) if top5 else None,
+        train_error=float(train) if train else None,
+        failed=test == FAILED,
+        **row,
+    )

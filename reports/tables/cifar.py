@@ -117,6 +117,5 @@ def _test_error(errors: pd.Series[float], theirs: paper.CifarResult | None) -> s
 
 def _others(net: str) -> str:
     """The range of public re-runs on all 50,000 images; the table of others' results says how each differs."""
-    peers = paper.peers()
-    found = peers[(peers["dataset"] == "cifar10") & (peers["net"] == net) & (peers["trained_on"] == "50k")]
-    return span([float(error) for errors in found["error"] for error in errors.split(", ")])
+    found = [r for r in paper.reruns() if r.dataset == "cifar10" and r.net == net and not r.excluded]
+    return span([error for rerun in found if rerun.trained_on == "50k" for error in rerun.test_errors])

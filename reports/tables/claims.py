@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import replace
 
 from reports.judging.claim import Claim, Finding, Verdict
+from reports.judging.paired import PublicReruns
+from reports.judging.peers import public_reruns
 from reports.tables.formats import NONE, anchor, effect, p_value
 from reports.tables.table import Link, Table, TableCell
 
@@ -26,6 +30,14 @@ CAPTION = (
     "Hochberg's corrections over this table; they decide nothing. n: seeds of each network, the smallest number where "
     "several statements are joined. Rows with a letter are the second half of a sentence, or secondary."
 )
+PUBLIC = "public re-runs"
+PUBLIC_AT = COLUMNS.index("verdict") + 1
+PUBLIC_CAPTION = (
+    " Public re-runs: what others' published numbers say, never part of our verdict. Differences are taken within each "
+    "source, then averaged over sources, with the t interval; for an order also Page's trend test; `12 of 13`: in so "
+    "many comparisons within a source the difference has the claim's sign."
+)
+AGREEMENT = ("agree", "disagree", "decided by ours alone", "decided by theirs alone", "open in both")
 # The verdicts as readers see them, in the order in which they are counted; claims.json has the keys.
 VERDICTS: dict[Verdict, str] = {
     "supported": "supported",
@@ -40,6 +52,50 @@ def claim_table(findings: list[tuple[Claim, Finding]]) -> Table:
     """A row per claim."""
     rows = [_claim_row(claim, finding) for claim, finding in findings]
     return Table("The paper's claims", COLUMNS, rows, CAPTION, frozenset({COLUMNS.index("p")}))
+
+
+def with_public_reruns(table: Table, findings: list[tuple[Claim, Finding]]) -> Table:
+    """The table of claims with what public re-runs say beside each verdict; for the paper's own protocol."""
+    found = [_public(claim, public_reruns(claim.id)) for claim, _ in findings]
+    return replace(
+        table,
+        columns=(*table.columns[:PUBLIC_AT], PUBLIC, *table.columns[PUBLIC_AT:]),
+        rows=[(*r[:PUBLIC_AT], public, *r[PUBLIC_AT:]) for r, public in zip(table.rows, found, strict=True)],
+        caption=table.caption + PUBLIC_CAPTION,
+        right=frozenset(i + (i >= PUBLIC_AT) for i in table.right),
+    )
+
+
+def _public(claim: Claim, found: PublicReruns | None) -> str:
+    """``for: +1.93 (+1.51 to +2.35), 7 sources, 24 of 24, trend p < 0.001``; a dash where nothing is trained."""
+    if found is None:
+        return "none published" if claim.planned.sweeps else NONE
+    positive, compared = found.agreeing
+    parts = [
+        effect(found.effect.value, found.effect.low, found.effect.high) if found.effect else "",
+        f"{found.sources} source{'s' * (found.sources > 1)}",
+        f"{positive} of {compared}" if compared else "",
+        "" if math.isnan(found.trend_p) else f"trend p {p_value(found.trend_p)}",
+        found.note,
+    ]
+    return f"{found.outcome}: {', '.join(filter(None, parts))}"
+
+
+def agreement(findings: list[tuple[Claim, Finding]]) -> str:
+    """How often our verdicts and public re-runs say the same, each decides alone, or neither does."""
+    counts = Counter(_agreement(claim, finding) for claim, finding in findings if claim.planned.sweeps)
+    return ", ".join(f"{words} {counts[words]}" for words in AGREEMENT if counts[words])
+
+
+def _agreement(claim: Claim, finding: Finding) -> str:
+    ours = {"supported": "for", "contradicted": "against"}.get(finding.verdict, "open")
+    found = public_reruns(claim.id)
+    theirs = found.outcome if found else "open"
+    if ours == theirs:
+        return "open in both" if ours == "open" else "agree"
+    if "open" in (ours, theirs):
+        return "decided by ours alone" if theirs == "open" else "decided by theirs alone"
+    return "disagree"
 
 
 def _claim_row(claim: Claim, f: Finding) -> tuple[TableCell, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, cast
 
 import pandas as pd
@@ -11,23 +11,67 @@ from reports.judging.claims import UNDECIDED
 from reports.judging.evidence import Comparison, Evidence, Net
 from reports.judging.plan import plan
 from reports.paper import numbers as paper
-from reports.tables.formats import anchor, short
+from reports.paper.numbers import Rerun
+from reports.tables.formats import NONE, anchor, short
 from reports.tables.table import Table, TableCell, Target
 from study.recipes import DEPARTURES
 from study.spec import Dataset, Shortcut, Spec
 
-PEER_COLUMNS = ("network", "error", "reported", "differs from the paper in", "source")
+PEER_DEPTHS = {"cifar10": (20, 32, 44, 56, 110, 1202), "imagenet": (18, 34, 50, 101, 152)}
+PEER_CAPTIONS = {
+    "cifar10": "Test error in percent by depth, the training error in brackets where it is published. ",
+    "imagenet": "Top-1 and top-5 error in percent by depth; 18 and 34 layers with option B. ",
+}
+PEER_CAPTION = (
+    "One run each unless stated otherwise. A row is one protocol: compare only within a row. "
+    "Rows that are left out of the column of public re-runs say why."
+)
 RUN_COLUMNS = ("run", "test errors", "device", "precision", "devices", "commit", "data", "weights")
 
 
 def peer_table(e: Evidence) -> Table:
-    """Public re-runs by others, with what differs from the paper in each."""
-    peers = paper.peers()
-    peers = peers[peers["dataset"] == e.comparison.dataset]
-    rows = [(p["net"], p["error"], p["protocol"], p["differs"], p["source"]) for p in peers.to_dict("records")]
-    rows.sort(key=lambda row: (row[0].startswith("ResNet"), int(row[0].split("-")[1].split()[0])))
-    caption = "Public re-runs, one run each unless stated otherwise. Compare only rows with the same protocol."
-    return Table("Others' results", PEER_COLUMNS, rows, caption, frozenset({1}), f"peers-{e.comparison.dataset}")
+    """Public re-runs by others: a row per protocol and kind of network, with what differs from the paper in each."""
+    dataset = e.comparison.dataset
+    depths = PEER_DEPTHS[dataset]
+    columns = ("source", "networks", *(f"{depth}" for depth in depths), "images", "length", "reported", "differs")
+    reruns = [rerun for rerun in paper.reruns() if rerun.dataset == dataset]
+    keys = sorted({_peer_key(rerun): None for rerun in reruns}, key=lambda key: (key[0], key[1]))
+    rows = [_peer_row([r for r in reruns if _peer_key(r) == key], depths) for key in keys]
+    right = frozenset(range(2, 2 + len(depths)))
+    return Table("Others' results", columns, rows, PEER_CAPTIONS[dataset] + PEER_CAPTION, right, f"peers-{dataset}")
+
+
+def _peer_key(rerun: Rerun) -> tuple[str, bool, str, str]:
+    """What a row of the table holds: plain nets first, then those that count, by block."""
+    return "plain" if rerun.net.startswith("plain") else "ResNet", bool(rerun.excluded), rerun.block, rerun.source
+
+
+def _peer_row(reruns: Sequence[Rerun], depths: Sequence[int]) -> tuple[str, ...]:
+    by_depth = {rerun.depth: rerun.shown for rerun in reruns}
+    first = reruns[0]
+    return (
+        first.source,
+        first.net.split("-")[0],
+        *(by_depth.get(depth, NONE) for depth in depths),
+        first.trained_on or NONE,
+        _length(first) or NONE,
+        first.reported or NONE,
+        _differs(reruns),
+    )
+
+
+def _length(rerun: Rerun) -> str:
+    """Steps, or epochs where the source counts in these."""
+    return f"{rerun.steps} steps" if rerun.steps else f"{rerun.epochs} epochs" * bool(rerun.epochs)
+
+
+def _differs(reruns: Sequence[Rerun]) -> str:
+    """Why the row is left out, its warm-ups, and what else differs."""
+    first = reruns[0]
+    named = [f"warm-up of {r.net}: {r.warmup}" for r in reruns if r.warmup]
+    warmups = [f"warm-up: {first.warmup}"] if len({r.warmup for r in reruns}) == 1 and first.warmup else named
+    left_out = f"left out: {first.excluded}" if first.excluded else ""
+    return "; ".join(filter(None, [left_out, *warmups, first.differs])) or NONE
 
 
 def command_table(e: Evidence) -> Table:

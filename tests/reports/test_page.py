@@ -115,7 +115,7 @@ def test_table_6_is_the_papers_with_ours_beside_it(results: pd.DataFrame) -> Non
     assert found["ResNet-110"][1] == f"{deep.min():.2f} ({deep.mean():.2f} ± {deep.std():.2f}, n = 5)"
     assert found["ResNet-110"][2] == "6.43 (6.61 ± 0.16)" and found["Highway 19"][2] == "7.54 (7.72 ± 0.16)"
     assert found["plain-56"][2] == "13.26" and len(six.rows) == 6 + 11
-    assert found["ResNet-110"][-1] == "5.89 to 6.73 (n = 5)" and found["plain-56"][-1] == "13.07"
+    assert found["ResNet-110"][-1] == "5.89 to 6.73 (n = 7)" and found["plain-56"][-1] == "13.07"
     assert {len(row) for row in six.rows} == {len(six.columns)}
 
 
