@@ -49,6 +49,12 @@ MARKED = {
 }
 
 
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what tests start; children inherit that a shell ignores it for work in the background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Mark tests by the fixtures that they use."""
     for item in items:
