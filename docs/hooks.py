@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from reports.__main__ import parser as reports_parser  # noqa: E402
+from reports.page.readme import BEGIN, END  # noqa: E402
+from reports.tables.claims import VERDICTS  # noqa: E402
 from study.commands.cli import parser as study_parser  # noqa: E402
 from study.machine.options import MachineOptions  # noqa: E402
 from study.recipes import DEPARTURES, RECIPES, ImageNetRecipe, Recipe  # noqa: E402
@@ -28,7 +30,6 @@ from tests.architecture import FLOORS, REPORT_FLOORS, files, floor, imports, mod
 
 RESULTS = "reports/results/"
 PAGES = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
-VERDICTS = {"toy": "scaled down"}  # as readers see it
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -60,8 +61,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 def results() -> str:
     """README's figure and table."""
     text = (ROOT / "README.md").read_text()
-    _, block = text.split("<!-- results: written by python -m reports build -->")
-    block = block.split("<!-- results end -->")[0].strip()
+    block = text.split(BEGIN)[1].split(END)[0].strip()
     return block.replace(f"{RESULTS}REPORT.md", "report.md").replace(RESULTS, "results/")
 
 
@@ -74,7 +74,7 @@ def claims() -> str:
 
 def _verdict(claim: dict[str, str]) -> tuple[str, ...]:
     about = (claim["id"], claim["where"], claim["statement"], claim["group"])
-    return (*about, VERDICTS.get(claim["verdict"], claim["verdict"]), claim["direction"])
+    return (*about, VERDICTS[claim["verdict"]], claim["direction"])
 
 
 def command_line() -> str:

@@ -99,6 +99,11 @@ class Spec:
         return title(self.dataset, self.depth, self.shortcut)
 
     @property
+    def flags(self) -> list[str]:
+        """The five factors as flags of ``study train``."""
+        return [f"--{name}={value}" for name, value in self.factors.items()]
+
+    @property
     def factors(self) -> dict[str, str | int]:
         """The five factors as plain values, in order."""
         return asdict(self)

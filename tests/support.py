@@ -107,6 +107,22 @@ def train(runs: Path, *more: str, **environment: str) -> subprocess.CompletedPro
     return run("study", "train", *CELL, f"--runs={runs}", *more, **environment)
 
 
+TINY_SWEEP = """
+method: grid
+parameters:
+  dataset: {value: digits}
+  depth: {values: [8]}
+  shortcut: {values: [none, A, B]}
+"""
+
+
+def write_sweep(folder: Path, text: str) -> Path:
+    """A sweep file of that text."""
+    path = folder / "sweep.yaml"
+    path.write_text(text)
+    return path
+
+
 def values(record: Record) -> list[dict[str, Any]]:
     """The history without what a clock measured, as its raw lines have it."""
     lines = (record.folder / "metrics.jsonl").read_text().splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports.figures.series import Panel, ends, error_series, paper_error_series
+from reports.figures.series import Panel, ends, paper_panels
 from reports.figures.style import (
     THIN,
     Drawing,
@@ -23,20 +23,9 @@ TITLES = {"plain": "plain nets", "residual": "residual nets, option A"}
 
 def fig4(history: pd.DataFrame, e: Evidence) -> Drawing:
     """Fig. 4 with the paper's curves behind ours."""
-    panels = [_panel(history, e, panel) for panel in paper.FIG4_PANELS]
-    labels = [[(net, e.title(net)) for net in _nets(panel)] for panel in paper.FIG4_PANELS]
+    panels, labels = paper_panels(history, e, paper.FIG4_PANELS, TITLES)
     caption = "Fig. 4. ImageNet, training error dashed and validation error of the centre crop solid." + THIN
     return Drawing("fig4", caption, ends(panels), lambda: _draw(panels, labels))
-
-
-def _nets(panel: str) -> list[Net]:
-    depths, shortcut, _ = paper.FIG4_PANELS[panel]
-    return [(depth, shortcut) for depth in depths]
-
-
-def _panel(history: pd.DataFrame, e: Evidence, panel: str) -> Panel:
-    nets, file = _nets(panel), paper.FIG4_PANELS[panel][2]
-    return Panel(TITLES[panel], (*paper_error_series(file, nets), *error_series(history, e, nets)))
 
 
 def _draw(panels: list[Panel], labels: list[list[tuple[Net, str]]]) -> Figure:

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.series import PLAIN_NETS, RESIDUAL_NETS, Panel, ends, error_series, paper_error_series
+from reports.figures.series import PLAIN_NETS, RESIDUAL_NETS, Panel, ends, error_series, paper_panels
 from reports.figures.style import (
     THIN,
     Drawing,
@@ -27,24 +27,13 @@ def fig6(history: pd.DataFrame, e: Evidence) -> Drawing:
     """Fig. 6 with the paper's curves behind ours, or its first two panels for a comparison that the paper lacks."""
     name = f"fig6-{e.comparison.slug}"
     if e.comparison == CIFAR:
-        panels = [_paper_panel(history, e, panel) for panel in paper.FIG6_PANELS]
-        labels = [[(net, e.title(net)) for net in _nets(panel)] for panel in paper.FIG6_PANELS]
+        panels, labels = paper_panels(history, e, paper.FIG6_PANELS, TITLES)
         return Drawing(name, f"Fig. 6. {CAPTION}{THIN}", ends(panels), lambda: _draw_paper(panels, labels))
     shown = {"plain nets": PLAIN_NETS, "residual nets": RESIDUAL_NETS}
     panels = [Panel(title, tuple(error_series(history, e, nets[e.comparison.family]))) for title, nets in shown.items()]
     kind = "scaled down" if e.is_scaled_down else "a variant"
     caption = f"Fig. 6's shape, {kind} ({e.comparison.name}). {CAPTION}"
     return Drawing(name, caption, ends(panels), lambda: _draw(panels))
-
-
-def _nets(panel: str) -> list[Net]:
-    depths, shortcut, _ = paper.FIG6_PANELS[panel]
-    return [(depth, shortcut) for depth in depths]
-
-
-def _paper_panel(history: pd.DataFrame, e: Evidence, panel: str) -> Panel:
-    nets, file = _nets(panel), paper.FIG6_PANELS[panel][2]
-    return Panel(TITLES[panel], (*paper_error_series(file, nets), *error_series(history, e, nets)))
 
 
 def _draw_paper(panels: list[Panel], labels: list[list[tuple[Net, str]]]) -> Figure:

@@ -5,7 +5,7 @@ A `Series` is one line. Figures draw series, tests look at them, and alternative
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -102,6 +102,25 @@ def paper_error_series(file: str, nets: Sequence[Net], splits: Sequence[str] = S
             dashed = split == "train" and len(splits) > 1
             x, mean = tuple(curve["step"]), tuple(curve["error"])
             yield Series(net, str(label), str(split), x, mean, dashed=dashed, is_paper=True)
+
+
+def paper_panels(
+    history: pd.DataFrame, e: Evidence, shown: Mapping[str, paper.CurvePanel], titles: Mapping[str, str]
+) -> tuple[list[Panel], list[list[tuple[Net, str]]]]:
+    """The panels of one of the paper's figures, its curves behind ours, and the legend entries of each.
+
+    Args:
+        history: Evaluations of all runs.
+        e: The compared runs.
+        shown: The figure's panels, as in `paper.FIG6_PANELS`.
+        titles: Their titles.
+    """
+    panels, labels = [], []
+    for name, (depths, shortcut, file) in shown.items():
+        nets: list[Net] = [(depth, shortcut) for depth in depths]
+        panels.append(Panel(titles[name], (*paper_error_series(file, nets), *error_series(history, e, nets))))
+        labels.append([(net, e.title(net)) for net in nets])
+    return panels, labels
 
 
 def response_series(

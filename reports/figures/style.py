@@ -68,7 +68,7 @@ class Drawing:
     draw: Callable[[], Figure]
 
     def figure(self) -> Figure:
-        """The figure, drawn anew in the report's style."""
+        """The figure, drawn again in the report's style."""
         with rc_context(STYLE):
             return self.draw()
 

@@ -165,11 +165,11 @@ def read(folder: Path) -> Snapshot:
     runs = pd.read_csv(
         folder / "runs.csv", dtype=text, keep_default_na=False, na_values=missing, float_precision="round_trip"
     )
-    renamed = _renamed(runs)
+    renamed, counts = _renamed(runs), runs["counts"].astype(bool)  # of no rows pandas makes objects
     recipes = runs["run"].map({run: spec.recipe for run, spec in renamed.items()}).fillna(runs["recipe"])
     names = {run: run.replace(spec.former_name or run, spec.name) for run, spec in renamed.items()}
     packed = [_read_gz(folder / f"{name}.csv.gz") for name in PACKED]
-    return Snapshot(*(frame.replace({"run": names}) for frame in (runs.assign(recipe=recipes), *packed)))
+    return Snapshot(*(frame.replace({"run": names}) for frame in (runs.assign(recipe=recipes, counts=counts), *packed)))
 
 
 def _renamed(runs: pd.DataFrame) -> dict[str, Spec]:

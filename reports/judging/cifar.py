@@ -7,14 +7,16 @@ from itertools import pairwise
 
 from reports.judging import stats
 from reports.judging.claim import Finding, claim
-from reports.judging.evidence import Evidence, Runs, runs_of
+from reports.judging.evidence import Evidence, Runs, papers_110, runs_of
 from reports.judging.forms import (
     alike,
     all_of,
     counted,
+    doubt,
     falls,
     higher,
     limit,
+    listed,
     missing_of,
     near,
     not_higher,
@@ -22,7 +24,6 @@ from reports.judging.forms import (
     trend,
 )
 from reports.judging.plan import Planned, PlannedNet, plan
-from reports.judging.stats import Sample
 from reports.paper import numbers as paper
 
 
@@ -83,9 +84,8 @@ def residual_training(e: Evidence, p: Planned) -> Finding:
     sides = [runs_of(e, net, "train_error") for net in nets]
     if together.missing:
         return replace(together, n=tuple(len(side.values) for side in sides))
-    listed = ", ".join(f"{side.name} {sum(side.values) / len(side.values):.2f}" for side in sides)
-    one_seed = ", direction only: one seed" if min(together.n) < 2 else ""
-    sentence = f"Training error: {listed}; deeper against any shallower, margin {p.margin:g}{one_seed}."
+    compared = f"deeper against any shallower, margin {p.margin:g}{doubt(sides)}"
+    sentence = f"Training error: {listed(sides)}; {compared}."
     return replace(together, sentence=sentence, n=tuple(len(side.values) for side in sides))
 
 
@@ -117,15 +117,13 @@ def warmup(e: Evidence, p: Planned) -> Finding:
     runs = runs_of(e, p.nets[0], "warm_until", failures_count=True)
     if absent := missing_of("warm_until", [runs]):
         return absent
-    stuck = {row["run"] for row in e.net((110, "A")).to_dict("records") if row["warm_until"] != row["warm_until"]}
-    diverged = set(runs.runs) - set(e.net((110, "A"))["run"])
-    ended = [step for step, run in zip(runs.values, runs.runs, strict=True) if run not in stuck | diverged]
+    ended = [step for step, run in zip(runs.values, runs.runs, strict=True) if run not in runs.failed]
     low, high = p.margins
-    holds = [low <= step <= high for step in ended] + [False] * runs.failed
-    listed = ", ".join(f"{step:.0f}" for step in ended) or "no"
-    never = f"; {runs.failed} of {len(runs.values)} never left it" if runs.failed else ""
-    sentence = f"The warm-up of ResNet-110 ended after {listed} steps ({low:.0f} to {high:.0f} asked){never}."
-    effect = sum(ended) / len(ended) - 400 if ended else float("nan")
+    holds = [low <= step <= high for step in ended] + [False] * len(runs.failed)
+    steps = ", ".join(f"{step:.0f}" for step in ended) or "no"
+    never = f"; {len(runs.failed)} of {len(runs.values)} never left it" if runs.failed else ""
+    sentence = f"The warm-up of ResNet-110 ended after {steps} steps ({low:.0f} to {high:.0f} asked){never}."
+    effect = sum(ended) / len(ended) - paper.WARMUP_STEPS if ended else float("nan")
     return _of(runs, counted(stats.count(holds, p.seeds), sentence, effect))
 
 
@@ -138,8 +136,8 @@ def slow_start(e: Evidence, p: Planned) -> Finding:
     brackets = [_below_chance(e, run) for run in runs.runs]
     holds = [None if first < p.margin <= last else first >= p.margin for first, last in brackets]
     known = [hold for hold in holds if hold is not None]
-    listed = ", ".join(f"{first:.0f} to {last:.0f}" for first, last in brackets)
-    sentence = f"Steps until the training error of ResNet-110 is below chance, without warm-up: {listed}."
+    between = ", ".join(f"{first:.0f} to {last:.0f}" for first, last in brackets)
+    sentence = f"Steps until the training error of ResNet-110 is below chance, without warm-up: {between}."
     return _of(runs, counted(stats.count(known, p.seeds) if len(known) == len(holds) else None, sentence))
 
 
@@ -153,9 +151,7 @@ def without_warmup(e: Evidence, p: Planned) -> Finding:
 @claim("C26")
 def resnet_110(e: Evidence, p: Planned) -> Finding:
     """Our mean and the paper's, of five runs each, are alike."""
-    theirs = next(r for r in paper.CIFAR10 if (r.depth, r.shortcut) == (110, "A"))
-    assert theirs.mean is not None and theirs.std is not None
-    return near(e, "test_error", p.nets[0], Sample(theirs.mean, theirs.std**2, 4, 5), p.margin)
+    return near(e, "test_error", p.nets[0], papers_110(), p.margin)
 
 
 @claim("C27")
@@ -230,7 +226,7 @@ def _below_chance(e: Evidence, run: str) -> tuple[float, float]:
 
 def _of(runs: Runs, finding: Finding) -> Finding:
     """A counted finding, with the runs that it was counted on."""
-    return replace(finding, n=(len(runs.values),), failed=runs.failed, runs=runs.runs)
+    return replace(finding, n=(len(runs.values),), failed=len(runs.failed), runs=runs.runs)
 
 
 def _parameters(e: Evidence, depth: int) -> int:

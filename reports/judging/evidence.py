@@ -9,6 +9,7 @@ import pandas as pd
 
 from reports.gathering.snapshot import Snapshot
 from reports.judging.plan import PlannedNet, plan
+from reports.judging.stats import Sample
 from reports.paper import numbers as paper
 from study.recipes import RECIPES, WARMED_UP, WARMUP_DEPTH
 from study.spec import FAMILIES, Family, title
@@ -136,7 +137,7 @@ class Runs:
         values: The metric of each run; a failed run has the error of guessing.
         runs: The names of the runs.
         theirs: The paper's own value; undefined where it gives none.
-        failed: How many of them failed.
+        failed: The names of those that failed.
     """
 
     name: str
@@ -145,7 +146,14 @@ class Runs:
     values: tuple[float, ...]
     runs: tuple[str, ...]
     theirs: float = math.nan
-    failed: int = 0
+    failed: frozenset[str] = frozenset()
+
+
+def papers_110() -> Sample:
+    """The paper's own five runs of ResNet-110 (Table 6)."""
+    theirs = next(result for result in paper.CIFAR10 if result.depth == 110)
+    assert theirs.mean is not None and theirs.std is not None
+    return Sample(theirs.mean, theirs.std**2, paper.RUNS_OF_110 - 1, paper.RUNS_OF_110)
 
 
 def runs_of(e: Evidence, net: PlannedNet, metric: str, failures_count: bool = False) -> Runs:
@@ -173,7 +181,7 @@ def runs_of(e: Evidence, net: PlannedNet, metric: str, failures_count: bool = Fa
     name = f"{e.title(key)} ({net.recipe})" if net.recipe else e.title(key)
     seeds, runs, values = zip(*kept, strict=True) if kept else ((), (), ())
     theirs = math.nan if net.recipe else paper.measured(e.comparison.dataset, *key).get(metric, math.nan)
-    return Runs(name, net, seeds, values, runs, theirs, len(failed))
+    return Runs(name, net, seeds, values, runs, theirs, frozenset(failed) & {*runs})
 
 
 def _warms_up(e: Evidence, net: PlannedNet) -> bool:

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-import numpy as np
 from scipy import stats
 
-from reports.judging.stats import COVERAGE
+from reports.judging.stats import COVERAGE, beyond, sample
 from reports.paper.numbers import Rerun
 
 Outcome = Literal["for", "against", "open"]
@@ -119,11 +118,8 @@ def peers_of(dataset: str, reruns: Iterable[Rerun]) -> Peers:
 
 def paired(label: str, differences: Sequence[float]) -> Effect:
     """Average differences within sources, with the t interval over sources."""
-    k, mean = len(differences), float(np.mean(differences))
-    half = math.nan
-    if k > 1:
-        half = float(stats.t.ppf((1 + COVERAGE) / 2, k - 1) * np.std(differences, ddof=1) / math.sqrt(k))
-    return Effect(label, mean, mean - half, mean + half, k, sum(bool(d > 0) for d in differences))
+    found = beyond(sample(differences), 0.0, "greater")
+    return Effect(label, found.effect, found.low, found.high, len(differences), sum(bool(d > 0) for d in differences))
 
 
 def page_trend(rows: Sequence[Sequence[float]]) -> float:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from scipy import stats
 
+from reports.judging.evidence import papers_110
 from reports.judging.paired import (
     TREND_LEVEL,
     Effect,
@@ -30,7 +30,7 @@ from reports.judging.paired import (
     within,
 )
 from reports.judging.plan import plan
-from reports.judging.stats import COVERAGE
+from reports.judging.stats import greater, sample
 from reports.paper import numbers as paper
 from reports.paper.numbers import Rerun
 
@@ -38,7 +38,6 @@ DEPTHS = (20, 32, 44, 56)
 PLAIN = [f"plain-{depth}" for depth in DEPTHS]
 RESIDUAL = [f"ResNet-{depth}" for depth in (*DEPTHS, 110)]
 DEEP = ["ResNet-34 B", "ResNet-50", "ResNet-101", "ResNet-152"]
-PAPERS_RUNS = 5  # behind the paper's mean of 110 layers
 
 
 def plain_training(peers: Peers) -> PublicReruns | None:
@@ -129,26 +128,12 @@ def resnet_110(peers: Peers) -> PublicReruns | None:
     errors = [error for rerun in reruns for error in rerun.test_errors]
     if len(errors) < 2:
         return None
-    mean, std = _papers_110()
-    effect = _against_mean(errors, mean, std, len({rerun.source for rerun in reruns}))
+    theirs = papers_110()
+    found, above_theirs = greater(sample(errors), theirs), sum(error > theirs.mean for error in errors)
+    sources = len({rerun.source for rerun in reruns})
+    effect = Effect(f"mean - {theirs.mean}", found.effect, found.low, found.high, sources, above_theirs)
     note = f"{len(errors)} runs on 50k: {np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f}, most trained longer"
     return PublicReruns(within(effect, plan().claims["C26"].margin), effect.sources, effect, note=note)
-
-
-def _papers_110() -> tuple[float, float]:
-    """The paper's mean and standard deviation of 110 layers."""
-    theirs = next(result for result in paper.CIFAR10 if result.depth == 110)
-    assert theirs.mean is not None and theirs.std is not None
-    return theirs.mean, theirs.std
-
-
-def _against_mean(errors: Sequence[float], mean: float, std: float, sources: int) -> Effect:
-    """The difference to a mean that is known with its spread, with Welch's 95 % interval."""
-    ours, theirs = np.var(errors, ddof=1) / len(errors), std**2 / PAPERS_RUNS
-    freedom = (ours + theirs) ** 2 / (ours**2 / (len(errors) - 1) + theirs**2 / (PAPERS_RUNS - 1))
-    half = float(stats.t.ppf((1 + COVERAGE) / 2, freedom) * math.sqrt(ours + theirs))
-    value = float(np.mean(errors)) - mean
-    return Effect(f"mean - {mean}", value, value - half, value + half, sources, sum(e > mean for e in errors))
 
 
 def small_and_good(peers: Peers) -> PublicReruns | None:

@@ -120,7 +120,7 @@ def plan(path: Path = FILE) -> Plan:
         whole.get("written", date),
         hashlib.sha256(content).hexdigest(),
         {id: _planned(_Entry(path.name, f"claim {id}", entry), id) for id, entry in whole.get("claims", dict).items()},
-        tuple((id, entry["says"], entry["why"]) for id, entry in whole.get("not_judged", dict).items()),
+        tuple(_not_judged(_Entry(path.name, id, entry), id) for id, entry in whole.get("not_judged", dict).items()),
         tuple(_amendment(_Entry(path.name, "an amendment", entry)) for entry in whole.get("amendments", list)),
         whole.get("chance_error", dict),
         whole.get("resolution", dict),
@@ -215,6 +215,10 @@ def _rank(entry: _Entry) -> Rank:
     if rank not in RANKS:
         raise entry.wrong("rank", f"must be one of {', '.join(RANKS)}")
     return rank
+
+
+def _not_judged(entry: _Entry, id: str) -> tuple[str, str, str]:
+    return id, entry.get("says", str), entry.get("why", str)
 
 
 def _amendment(entry: _Entry) -> Amendment:

@@ -56,8 +56,8 @@ def _paragraphs(snapshot: Snapshot, folder: Path) -> Iterator[str]:
     drawing = fig6(snapshot.history, e)
     yield f"![{drawing.alternative}]({folder / 'figures' / drawing.name}.svg)"
     yield f"*{drawing.caption} {_seeds(comparison.of(snapshot.results))}*"
+    table = cifar.error_table(e)
     if comparison != CIFAR:
-        table = cifar.error_table(e)
         yield markdown(_unlinked(table))
     if comparison != CIFAR and not runs.empty:
         yield f"*By the paper's own protocol, so far. {_seeds(runs)}*"
@@ -87,6 +87,8 @@ def _missing(snapshot: Snapshot, folder: Path) -> str:
 
 def _seeds(runs: pd.DataFrame) -> str:
     """Number of runs, seeds per network, and devices."""
+    if runs.empty:
+        return "No runs yet."
     seeds = runs.groupby(["depth", "shortcut"])["seed"].nunique()
     each = " to ".join(map(str, sorted({seeds.min(), seeds.max()})))
     devices = ", ".join(sorted(set(runs["device"])))

@@ -18,7 +18,7 @@ from reports.judging.claim import Claim, Finding
 from reports.judging.claims import judge_all
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
 from reports.tables import cifar, imagenet, sources
-from reports.tables.claims import VERDICTS, agreement, claim_table, with_public_reruns
+from reports.tables.claims import VERDICTS, agreement, claim_table
 from reports.tables.cost import cost_table
 from reports.tables.formats import duration
 from reports.tables.probes import deeper_table, gradient_table, of_comparison
@@ -79,7 +79,7 @@ def _cifar(snapshot: Snapshot, e: Evidence) -> Section:
     return Section(
         "CIFAR-10 (Sec. 4.2, Table 6, Figs. 1, 6, 7)",
         THE_PAPERS,
-        [cifar.table6(e), with_public_reruns(claim_table(findings), findings), sources.peer_table(e), *_commands(e)],
+        [cifar.table6(e), claim_table(findings, with_public_reruns=True), sources.peer_table(e), *_commands(e)],
         [fig1(snapshot.history, e), fig6(snapshot.history, e), *fig7(snapshot.responses, e)],
         findings,
         e.comparison,
@@ -94,7 +94,7 @@ def _imagenet(snapshot: Snapshot, e: Evidence) -> Section:
         imagenet.table3(e),
         imagenet.table4(e),
         imagenet.table5(),
-        with_public_reruns(claim_table(findings), findings),
+        claim_table(findings, with_public_reruns=True),
         sources.peer_table(e),
         *_commands(e),
     ]

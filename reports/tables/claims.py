@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
 
 from reports.judging.claim import Claim, Finding, Verdict
 from reports.judging.paired import PublicReruns
@@ -12,10 +11,9 @@ from reports.judging.peers import public_reruns
 from reports.tables.formats import NONE, anchor, effect, p_value
 from reports.tables.table import Link, Table, TableCell
 
-COLUMNS = (
-    "claim",
-    "statement",
-    "verdict",
+CLAIM_COLUMNS = ("claim", "statement", "verdict")
+PUBLIC = "public re-runs"
+RESULT_COLUMNS = (
     "effect (95 % interval)",
     "the paper's",
     "p",
@@ -30,8 +28,6 @@ CAPTION = (
     "Hochberg's corrections over this table; they decide nothing. n: seeds of each network, the smallest number where "
     "several statements are joined. Rows with a letter are the second half of a sentence, or secondary."
 )
-PUBLIC = "public re-runs"
-PUBLIC_AT = COLUMNS.index("verdict") + 1
 PUBLIC_CAPTION = (
     " Public re-runs: what others' published numbers say, never part of our verdict. Differences are taken within each "
     "source, then averaged over sources, with the t interval; for an order also Page's trend test; `12 of 13`: in so "
@@ -48,22 +44,18 @@ VERDICTS: dict[Verdict, str] = {
 }
 
 
-def claim_table(findings: list[tuple[Claim, Finding]]) -> Table:
-    """A row per claim."""
-    rows = [_claim_row(claim, finding) for claim, finding in findings]
-    return Table("The paper's claims", COLUMNS, rows, CAPTION, frozenset({COLUMNS.index("p")}))
+def claim_table(findings: list[tuple[Claim, Finding]], with_public_reruns: bool = False) -> Table:
+    """A row per claim.
 
-
-def with_public_reruns(table: Table, findings: list[tuple[Claim, Finding]]) -> Table:
-    """The table of claims with what public re-runs say beside each verdict; for the paper's own protocol."""
-    found = [_public(claim, public_reruns(claim.id)) for claim, _ in findings]
-    return replace(
-        table,
-        columns=(*table.columns[:PUBLIC_AT], PUBLIC, *table.columns[PUBLIC_AT:]),
-        rows=[(*r[:PUBLIC_AT], public, *r[PUBLIC_AT:]) for r, public in zip(table.rows, found, strict=True)],
-        caption=table.caption + PUBLIC_CAPTION,
-        right=frozenset(i + (i >= PUBLIC_AT) for i in table.right),
-    )
+    Args:
+        findings: The claims of one comparison.
+        with_public_reruns: Whether what public re-runs say stands beside each verdict; for the paper's own protocol.
+    """
+    public = (PUBLIC,) if with_public_reruns else ()
+    columns = (*CLAIM_COLUMNS, *public, *RESULT_COLUMNS)
+    rows = [_claim_row(claim, finding, with_public_reruns) for claim, finding in findings]
+    caption = CAPTION + PUBLIC_CAPTION if with_public_reruns else CAPTION
+    return Table("The paper's claims", columns, rows, caption, frozenset({columns.index("p")}))
 
 
 def _public(claim: Claim, found: PublicReruns | None) -> str:
@@ -98,12 +90,14 @@ def _agreement(claim: Claim, finding: Finding) -> str:
     return "disagree"
 
 
-def _claim_row(claim: Claim, f: Finding) -> tuple[TableCell, ...]:
+def _claim_row(claim: Claim, f: Finding, with_public_reruns: bool) -> tuple[TableCell, ...]:
     planned = claim.planned
+    public = (_public(claim, public_reruns(claim.id)),) if with_public_reruns else ()
     return (
         claim.id,
         f"{planned.says} ({planned.where})",
         Link(_verdict(f), f"#{anchor(f.runs[0])}") if f.runs else _verdict(f),
+        *public,
         effect(f.effect, f.low, f.high),
         effect(f.theirs, math.nan, math.nan),
         p_value(f.p_for),

@@ -35,14 +35,14 @@ def peer_table(e: Evidence) -> Table:
     depths = PEER_DEPTHS[dataset]
     columns = ("source", "networks", *(f"{depth}" for depth in depths), "images", "length", "reported", "differs")
     reruns = [rerun for rerun in paper.reruns() if rerun.dataset == dataset]
-    keys = sorted({_peer_key(rerun): None for rerun in reruns}, key=lambda key: (key[0], key[1]))
+    keys = sorted(dict.fromkeys(_peer_key(rerun) for rerun in reruns), key=lambda key: key[:2])
     rows = [_peer_row([r for r in reruns if _peer_key(r) == key], depths) for key in keys]
     right = frozenset(range(2, 2 + len(depths)))
     return Table("Others' results", columns, rows, PEER_CAPTIONS[dataset] + PEER_CAPTION, right, f"peers-{dataset}")
 
 
 def _peer_key(rerun: Rerun) -> tuple[str, bool, str, str]:
-    """What a row of the table holds: plain nets first, then those that count, by block."""
+    """What a row of the table holds; rows of residual nets come first, and of either kind those that count."""
     return "plain" if rerun.net.startswith("plain") else "ResNet", bool(rerun.excluded), rerun.block, rerun.source
 
 
@@ -62,7 +62,9 @@ def _peer_row(reruns: Sequence[Rerun], depths: Sequence[int]) -> tuple[str, ...]
 
 def _length(rerun: Rerun) -> str:
     """Steps, or epochs where the source counts in these."""
-    return f"{rerun.steps} steps" if rerun.steps else f"{rerun.epochs} epochs" * bool(rerun.epochs)
+    if rerun.steps:
+        return f"{rerun.steps} steps"
+    return f"{rerun.epochs} epochs" if rerun.epochs else ""
 
 
 def _differs(reruns: Sequence[Rerun]) -> str:
@@ -88,8 +90,7 @@ def _command(comparison: Comparison, net: Net) -> str:
     """
     depth, shortcut = net
     cell = Spec(cast(Dataset, comparison.dataset), depth, cast(Shortcut, shortcut), comparison.recipe, seed=0)
-    flags = [f"--{factor}={value}" for factor, value in cell.factors.items()]
-    return f"python -m study train {' '.join(flags)}"
+    return f"python -m study train {' '.join(cell.flags)}"
 
 
 def run_table(runs: pd.DataFrame) -> Table:

@@ -126,5 +126,4 @@ def _is_number(text: str) -> bool:
 
 def command(spec: Spec, options: Sequence[str]) -> list[str]:
     """The command that trains a cell."""
-    factors = [f"--{name}={value}" for name, value in spec.factors.items()]
-    return [sys.executable, "-m", "study", "train", *factors, *options]
+    return [sys.executable, "-m", "study", "train", *spec.flags, *options]

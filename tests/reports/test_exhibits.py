@@ -48,7 +48,7 @@ def test_the_sweeps_of_a_claim_train_every_network_that_it_looks_at(claim: Claim
     named = {(planned.dataset, net.depth, net.shortcut, net.recipe or "paper") for net in planned.nets}
     sweeps = [trained_by(sweep) for sweep in planned.sweeps]
     assert evidence.looked_at <= named <= set().union(*sweeps)
-    assert all(named & sweep for sweep in sweeps), "no sweep is named in vain"
+    assert all(named & sweep for sweep in sweeps), "each sweep trains a network that the claim names"
 
 
 def test_the_page_of_exhibits_is_what_the_code_says() -> None:

@@ -46,6 +46,7 @@ def test_the_digest_is_that_of_the_file() -> None:
         ("alpha = 0.01", "alpha = 0.01\nalfa = 0.01", "claim C01 has an unknown key 'alfa'; remove it or correct it"),
         ("written = 2026-11-25", "", "the file has no key 'written'; add it"),
         ("written = 2026-11-25", "written = ", "is not TOML"),
+        ("[not_judged.C33]\nsays", "[not_judged.C33]\nsay", "C33 has no key 'says'; add it"),
     ],
 )
 def test_a_malformed_plan_is_refused_with_entry_and_key(before: str, after: str, says: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports.__main__ import run as reports
 from reports.gathering import snapshot
 from reports.gathering.gather import gather
 from reports.judging.evidence import Comparison
@@ -193,6 +194,17 @@ def test_the_readme_shows_the_first_group_that_compares_and_every_net_of_the_pap
         assert says in file.read_text()
         assert ("*By the paper's own protocol, so far. 1 run," in file.read_text()) == (leads == "mini")
         assert re.search(r"\| ResNet-20 +\| +0.27 M \| +30.29 \(n = 1\) \| +8.75 \|", file.read_text())
+
+
+def test_a_study_without_runs_has_a_report_and_a_readme(tmp_path: Path) -> None:
+    """From gathering an empty folder to the block in README, through the files on disk."""
+    (tmp_path / "runs").mkdir()
+    file, out = tmp_path / "README.md", f"--out={tmp_path}"
+    file.write_text(f"{readme.BEGIN}{readme.END}")
+    assert reports(["gather", f"--runs={tmp_path / 'runs'}", out]) == 0
+    assert reports(["build", out, f"--readme={file}"]) == 0 == reports(["build", out, "--check"])
+    assert "No runs yet." in file.read_text() and "8 exhibits of trained networks, 8 have no run" in file.read_text()
+    assert "| runs that count" in (tmp_path / "REPORT.md").read_text()
 
 
 def test_the_readme_says_how_much_of_the_paper_has_no_run_yet(tmp_path: Path) -> None:

@@ -12,22 +12,9 @@ from study.commands.cli import parser
 from study.recipes import recipe_for
 from study.spec import InputError, Spec
 from study.sweeps import grid
-from tests.support import ROOT, run
+from tests.support import ROOT, TINY_SWEEP, run, write_sweep
 
-TINY = """
-method: grid
-parameters:
-  dataset: {value: digits}
-  depth: {values: [8]}
-  shortcut: {values: [none, A, B]}
-"""
 GOOD = {"dataset": {"value": "digits"}, "depth": {"values": [8]}, "shortcut": {"value": "A"}}
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "sweep.yaml"
-    path.write_text(text)
-    return path
 
 
 def test_a_bare_name_is_a_sweep_of_this_study_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +25,7 @@ def test_a_bare_name_is_a_sweep_of_this_study_from_any_folder(tmp_path: Path, mo
 
 def test_a_file_that_is_here_comes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("digits").write_text(TINY)
+    Path("digits").write_text(TINY_SWEEP)
     assert grid.find("digits") == Path("digits") and len(grid.cells(grid.find("digits"))) == 3
 
 
@@ -54,7 +41,7 @@ def test_an_unknown_name_gets_one_line_with_the_names(verb: tuple[str, ...]) -> 
 
 
 def test_cells_come_in_an_agents_order(tmp_path: Path) -> None:
-    names = [spec.name for spec in grid.cells(write(tmp_path, TINY))]
+    names = [spec.name for spec in grid.cells(write_sweep(tmp_path, TINY_SWEEP))]
     assert names == [f"digits-8-{s}-mini-s0" for s in ("none", "A", "B")]
 
 
@@ -127,7 +114,7 @@ def test_the_sweeps_hold_every_cell_that_the_exhibits_need_and_none_twice() -> N
     ],
 )
 def test_a_wrong_parameter_is_named(tmp_path: Path, change: dict[str, object], says: str) -> None:
-    path = write(tmp_path, yaml.safe_dump({"method": "grid", "parameters": GOOD | change}))
+    path = write_sweep(tmp_path, yaml.safe_dump({"method": "grid", "parameters": GOOD | change}))
     with pytest.raises(InputError, match=says.replace("[", r"\[")):
         grid.cells(path)
 
@@ -144,10 +131,10 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, change: dict[str, object], s
 )
 def test_a_broken_file_is_refused(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        grid.cells(write(tmp_path, text))
+        grid.cells(write_sweep(tmp_path, text))
 
 
 def test_none_may_be_yamls_null(tmp_path: Path) -> None:
     parameters = GOOD | {"shortcut": {"values": [None, "A"]}}
-    path = write(tmp_path, yaml.safe_dump({"method": "grid", "parameters": parameters}))
+    path = write_sweep(tmp_path, yaml.safe_dump({"method": "grid", "parameters": parameters}))
     assert [spec.shortcut for spec in grid.cells(path)] == ["none", "A"]

@@ -11,22 +11,7 @@ import pytest
 from study.recording.record import Record
 from study.spec import Spec
 from study.sweeps import grid
-from tests.support import run, wait_for
-
-TINY = """
-method: grid
-parameters:
-  dataset: {value: digits}
-  depth: {values: [8]}
-  shortcut: {values: [none, A, B]}
-"""
-GOOD = {"dataset": {"value": "digits"}, "depth": {"values": [8]}, "shortcut": {"value": "A"}}
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "sweep.yaml"
-    path.write_text(text)
-    return path
+from tests.support import TINY_SWEEP, run, wait_for, write_sweep
 
 
 @pytest.mark.process
@@ -34,7 +19,7 @@ def test_a_sweep_trains_resumes_skips_and_continues_after_a_failure(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """Three cells, one of which cannot be trained: killed in the middle, run again, and then found done."""
-    runs, file = tmp_path / "runs", write(tmp_path, TINY)
+    runs, file = tmp_path / "runs", write_sweep(tmp_path, TINY_SWEEP)
     broken = Record(runs, Spec("digits", 8, "none"))
     broken.checkpoint.parent.mkdir(parents=True)
     broken.checkpoint.write_bytes(b"no checkpoint")
@@ -61,7 +46,7 @@ def test_a_sweep_trains_resumes_skips_and_continues_after_a_failure(
 def test_a_stopped_sweep_stops_its_cells_after_a_checkpoint(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    file, record = write(tmp_path, TINY), Record(tmp_path / "runs", Spec("digits", 8, "none"))
+    file, record = write_sweep(tmp_path, TINY_SWEEP), Record(tmp_path / "runs", Spec("digits", 8, "none"))
     process = start("study", "sweep", str(file), f"--runs={tmp_path / 'runs'}")
     wait_for(lambda: len(record.history()) > 3 or process.poll() is not None)
     process.terminate()
@@ -75,7 +60,12 @@ def test_a_stopped_sweep_stops_its_cells_after_a_checkpoint(
 @pytest.mark.process
 def test_a_dry_run_shows_commands_and_runs_nothing(tmp_path: Path) -> None:
     done = run(
-        "study", "sweep", str(write(tmp_path, TINY)), f"--runs={tmp_path / 'runs'}", "--dry-run", "--precision=bf16"
+        "study",
+        "sweep",
+        str(write_sweep(tmp_path, TINY_SWEEP)),
+        f"--runs={tmp_path / 'runs'}",
+        "--dry-run",
+        "--precision=bf16",
     )
     lines = done.stdout.splitlines()
     assert len(lines) == 3 and not (tmp_path / "runs").exists()
