@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -25,9 +26,10 @@ from study.bench.arms import Arm, Bare, Contender, Loader, Ours
 from study.bench.floor import floor
 from study.bench.memory import memory
 from study.data.datasets import dataset_info, load_in_memory
-from study.machine.device import configure_torch, peak_memory_mb, step_mode
+from study.machine.device import configure_torch, peak_memory_mb
 from study.machine.mps import shared_gpu
 from study.machine.options import MachineOptions
+from study.machine.resolve import resolve_precision, step_mode
 from study.recording.bench_lines import read, say
 from study.recording.provenance import now, provenance
 from study.spec import InputError, Spec, check_choice
@@ -89,7 +91,7 @@ def bench_memory(spec: Spec, machine: MachineOptions) -> int:
     contender = _contender(spec, machine)
     say("machine", **_machine(contender))
     for every in dict.fromkeys((machine.checkpoint_every or 10, 0)):
-        say("memory", cell=spec.name, precision=machine.precision, **memory(contender, every))
+        say("memory", cell=spec.name, precision=contender.machine.precision, **memory(contender, every))
     return 0
 
 
@@ -128,8 +130,9 @@ def compare(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
 
 
 def _contender(spec: Spec, machine: MachineOptions) -> Contender:
-    configure_torch(machine.precision)
-    return Contender(spec, load_in_memory(spec.dataset, machine.data), machine)
+    precision = resolve_precision(machine.precision, dataset_info(spec.dataset).pixels)
+    configure_torch(precision)
+    return Contender(spec, load_in_memory(spec.dataset, machine.data), replace(machine, precision=precision))
 
 
 def _machine(contender: Contender) -> dict[str, Any]:

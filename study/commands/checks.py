@@ -12,7 +12,7 @@ import torch
 
 from study.data.datasets import DATA_SETS
 from study.data.interface import Check, checked
-from study.machine.device import has_cuda
+from study.machine.device import has_cuda, has_native_bf16
 from study.recording.wandb import account
 
 NEEDED_BYTES = 2**30  # with less free space runs will soon stop: the checkpoints of ResNet-152 take 0.9 GB
@@ -29,7 +29,8 @@ def examine(data: Path, runs: Path) -> Iterator[Check]:
 
 def _device() -> str:
     if not has_cuda():
-        return f"CPU only, {os.cpu_count()} cores; enough for digits and for the recipes smoke and mini"
+        half = "computes bf16 itself" if has_native_bf16() else "has no bf16 instructions"
+        return f"CPU only, {os.cpu_count()} cores, {half}; enough for digits and for the recipes smoke and mini"
     names = {torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
     return f"{torch.cuda.device_count()} x {', '.join(sorted(names))}, CUDA {torch.version.cuda}"
 

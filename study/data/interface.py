@@ -136,3 +136,9 @@ class DataSetInfo:
     load: Callable[[Path], DataSet]
     check: Callable[[Path], Iterator[Check]]
     prepare: Callable[[Path, Path | None, bool], str]
+
+    @property
+    def pixels(self) -> int:
+        """Height times width of an image as the network gets it."""
+        _, height, width = self.image_size
+        return height * width

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from study.machine.options import MachineOptions, Precision, StepMode
+from study.machine.options import Precision
 from study.spec import InputError
 
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
@@ -57,32 +57,30 @@ def check_devices(devices: int) -> None:
         raise InputError(f"--devices={devices} is not available; this machine has {torch.cuda.device_count()} GPUs")
 
 
-def step_mode(machine: MachineOptions, in_memory: bool) -> StepMode:
-    """Choose how steps are taken: as a captured ``graph`` on one GPU that holds the images, else ``plain``.
-
-    Raises:
-        InputError: A graph is requested where none can be captured.
-    """
-    if machine.step == "plain":
-        return "plain"
-    lacks = {
-        "a GPU": not has_cuda(),
-        "one device": machine.world_size > 1,
-        "images in memory": not in_memory,
-    }
-    missing = [what for what, is_missing in lacks.items() if is_missing]
-    if machine.step == "graph" and missing:
-        raise InputError(f"--step=graph needs {' and '.join(missing)}; give --step=auto, which uses a graph if it can")
-    return "plain" if missing else "graph"
-
-
 def configure_torch(precision: Precision) -> None:
-    """Set torch's switches: deterministic convolutions, and TF32 for fp32 on GPUs that have it."""
+    """Set torch's switches: deterministic convolutions, and on GPUs TF32 unless true fp32 is requested.
+
+    Args:
+        precision: What a run is trained in, no longer ``auto``.
+    """
     torch.backends.cudnn.deterministic = True  # otherwise a resumed run would end with other weights
-    torch.backends.cudnn.allow_tf32 = True
-    torch.set_float32_matmul_precision("high")
-    if precision == "bf16" and not has_cuda() and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    torch.backends.cudnn.allow_tf32 = precision != "32"
+    torch.set_float32_matmul_precision("highest" if precision == "32" else "high")
+    if precision == "bf16" and not has_cuda() and not has_native_bf16():
         print("study: this processor has no bf16 instructions; --precision=32 is faster here", file=sys.stderr)
+
+
+def has_native_bf16() -> bool:
+    """Whether this processor multiplies bf16 numbers itself (AVX-512, AMX or ARM), and torch's kernels use it."""
+    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # empty before torch 2.15
+    instructions = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
+    is_native = any(known.get(name, False) for name in instructions) if known else True
+    return bool(is_native and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def has_tf32() -> bool:
+    """Whether the GPU computes in TF32: from compute capability 8 on."""
+    return has_cuda() and torch.cuda.get_device_capability() >= (8, 0)
 
 
 def check_disk(folder: Path, parameters: int) -> None:

@@ -14,9 +14,9 @@ from typing import Any, Literal, get_args
 
 from study.spec import InputError, check_choice
 
-Precision = Literal["32", "bf16"]
-Step = Literal["auto", "plain", "graph"]
-StepMode = Literal["plain", "graph"]  # what `auto` becomes on a machine
+Precision = Literal["auto", "32", "tf32", "bf16"]
+Step = Literal["auto", "plain", "graph", "compiled", "compiled-graph", "fused-graph"]
+StepMode = Literal["plain", "graph", "compiled", "compiled-graph", "fused-graph"]  # what `auto` becomes on a machine
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 Group = Literal["run", "step", "place"]
 
@@ -61,7 +61,7 @@ class MachineOptions:
         metadata={"option": Option("processes of one run", "run", "STUDY_DEVICES")},
     )
     precision: Precision = field(
-        default="32",
+        default="auto",
         metadata={"option": Option("precision of the arithmetic", "step", "STUDY_PRECISION", get_args(Precision))},
     )
     step: Step = field(

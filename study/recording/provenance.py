@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from study.machine.device import has_cuda
+from study.machine.device import has_cuda, has_tf32
 from study.machine.options import MachineOptions, StepMode
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Row
@@ -28,8 +28,8 @@ def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerp
 
     Args:
         spec: The cell.
-        machine: Where and how it is trained.
-        step_mode: How steps are taken, ``plain`` or ``graph``.
+        machine: Where and how it is trained, its precision no longer ``auto``.
+        step_mode: How steps are taken.
         fingerprint: The digest of its data set.
     """
     recipe = recipe_for(spec)
@@ -43,7 +43,7 @@ def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerp
         "world_size": machine.world_size,
         "per_device_batch": per_device_batch(recipe, machine.world_size),
         "precision": machine.precision,
-        "tf32": has_cuda() and machine.precision == "32" and torch.cuda.get_device_capability() >= (8, 0),
+        "tf32": machine.precision == "tf32" and has_tf32(),
         "step_path": step_mode,
         "checkpoint_every": machine.checkpoint_every,
         "recipe": json.loads(json.dumps(asdict(recipe))),  # lists for tuples, as it will be read back

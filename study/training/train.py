@@ -20,9 +20,9 @@ from study.machine.device import (
     die_with_parent,
     has_cuda,
     peak_memory_mb,
-    step_mode,
 )
 from study.machine.options import MachineOptions, has_slice, is_first_rank, is_under_torchrun
+from study.machine.resolve import resolve, step_mode
 from study.probes.responses import layer_responses
 from study.recording.evaluation import Row, Summary, describe
 from study.recording.provenance import now, provenance
@@ -58,7 +58,9 @@ def train(spec: Spec, machine: MachineOptions) -> int:
         die_with_parent()
     record = Record(machine.runs, spec)
     check_devices(machine.devices_here)
-    mode = step_mode(machine, dataset_info(spec.dataset).in_memory)
+    info = dataset_info(spec.dataset)
+    machine = resolve(machine, info.pixels, info.in_memory, record.provenance())
+    mode = step_mode(machine, info.in_memory)
     configure_torch(machine.precision)
     module = TrainingModule(spec, load_dataset(spec, machine.data), mode, machine.checkpoint_every)
     if is_first_rank():

@@ -30,7 +30,7 @@ def test_any_spelling_of_a_cell_is_read_as_the_cell(data: st.DataObject) -> None
     spec = data.draw(specs())
     options = PARSER.read(["train", *data.draw(spellings(spec))])
     assert Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed) == spec
-    assert (options.devices, options.precision) == (1, "32")
+    assert (options.devices, options.precision) == (1, "auto")
 
 
 @given(st.booleans(), st.booleans(), st.booleans())
