@@ -57,6 +57,7 @@ class TrainingModule(pl.LightningModule):
         tallies: Errors since the last evaluation (``train``), in the window of the warm-up (``warmup``) and on the test
             set (``test``); on the device, from `on_fit_start` on.
         evaluation: The last evaluation of this session; None before the first.
+        confusion: The confusion matrix of that evaluation.
     """
 
     def __init__(self, spec: Spec, dataset: DataSet, step_mode: StepMode = "plain", checkpoint_every: int = 0) -> None:
@@ -72,7 +73,7 @@ class TrainingModule(pl.LightningModule):
         self.stop_requested = False
         self.tallies: dict[str, Tally] = {}
         self.evaluation: Evaluation | None = None
-        self._confusion: ConfusionMatrix | None = None
+        self.confusion: ConfusionMatrix | None = None
         self._images: Batches | None = None
         self._steps: Steps | None = None
         self._restored: Mapping[str, Tensor] = {}
@@ -85,8 +86,9 @@ class TrainingModule(pl.LightningModule):
 
     @property
     def images(self) -> Batches:
-        """The images on the device, from `on_fit_start` on."""
-        assert self._images is not None
+        """The images on the device of the network, where they are moved when `fit` first uses them."""
+        if self._images is None:
+            self._images = self.dataset.on(self.device, self.recipe, self.trainer.num_devices)
         return self._images
 
     @property
@@ -102,9 +104,8 @@ class TrainingModule(pl.LightningModule):
         )
 
     def on_fit_start(self) -> None:
-        """Move the images to the device, and restore the counts of an interrupted interval on rank 0."""
+        """Restore the counts of an interrupted interval on rank 0."""
         per_device_batch(self.recipe, self.trainer.world_size)
-        self._images = self.dataset.on(self.device, self.recipe, self.trainer.num_devices)
         self.tallies = {name: Tally(self.device) for name in ("train", "warmup", "test")}
         if self.trainer.is_global_zero:
             for name, counts in self._restored.items():
@@ -166,7 +167,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """Give every rank the batch-norm statistics of rank 0, which are those in the checkpoint."""
-        self._confusion = ConfusionMatrix(len(self.dataset.classes), self.device)
+        self.confusion = ConfusionMatrix(len(self.dataset.classes), self.device)
         if self.trainer.world_size > 1:
             for statistic in self.net.buffers():
                 torch.distributed.broadcast(statistic, src=0)
@@ -183,8 +184,8 @@ class TrainingModule(pl.LightningModule):
         images, labels = self.images.test_batch(*part)
         logits = self.net(images)
         self.tallies["test"].add(logits, labels, F.cross_entropy(logits, labels))
-        assert self._confusion is not None
-        self._confusion.add(logits, labels)
+        assert self.confusion is not None
+        self.confusion.add(logits, labels)
 
     def on_validation_epoch_end(self) -> None:
         """Sum the counts over ranks into an `Evaluation`.
@@ -192,11 +193,11 @@ class TrainingModule(pl.LightningModule):
         Raises:
             RuntimeError: The images counted are not the whole test set, each once (rule 5).
         """
-        assert self._confusion is not None
+        assert self.confusion is not None
         train, test = self.tallies["train"].take(self._sum), self.tallies["test"].take(self._sum)
         if test.seen != self.images.test_size:
             raise RuntimeError(f"{test.seen} test images were counted, but there are {self.images.test_size}")
-        self._confusion.sum_over_ranks(self._sum)
+        self.confusion.sum_over_ranks(self._sum)
         samples = self.step * self.recipe.batch
         self.evaluation = Evaluation(
             step=self.step,
@@ -209,23 +210,6 @@ class TrainingModule(pl.LightningModule):
         )
         self.schedule.watch_plateau(self.step, train.percent)
         self.trainer.should_stop = self.step >= self.recipe.steps
-
-    def confusion(self) -> ConfusionMatrix:
-        """The confusion matrix of the last evaluation.
-
-        It is counted again, on this rank, if that evaluation was in an earlier session: a run can be interrupted after
-        its last checkpoint and before its measurements are written.
-        """
-        if self._confusion is None:
-            self._confusion = ConfusionMatrix(len(self.dataset.classes), self.device)
-            shares = evaluation_shares(self.dataset.test_size, self.dataset.evaluation_batch, 0, 1)
-            self.images.expect(shares)
-            self.net.eval()
-            with torch.no_grad(), self.trainer.precision_plugin.forward_context():
-                for share in shares:
-                    images, labels = self.images.test_batch(*share)
-                    self._confusion.add(self.net(images), labels)
-        return self._confusion
 
     def _sum(self, value: Tensor) -> Tensor:
         total = self.trainer.strategy.reduce(value, reduce_op="sum")

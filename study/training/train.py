@@ -19,19 +19,17 @@ from study.machine.device import (
     configure_torch,
     die_with_parent,
     has_cuda,
-    peak_memory_mb,
 )
 from study.machine.options import MachineOptions, has_slice, is_first_rank, is_under_torchrun
 from study.machine.resolve import resolve, step_mode
-from study.probes.responses import layer_responses
-from study.recording.evaluation import Row, Summary, describe
+from study.recording.evaluation import Summary, describe
 from study.recording.provenance import now, provenance
 from study.recording.record import Record
 from study.recording.wandb import mirror as tracking
 from study.spec import Spec
 from study.training.callbacks import Clock, Interrupted, callbacks
 from study.training.module import TrainingModule
-from study.weights.digest import weights_sha256
+from study.training.results import Measure, Results
 
 
 def quiet() -> None:
@@ -76,7 +74,8 @@ def train(spec: Spec, machine: MachineOptions) -> int:
 def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int:
     """Run the trainer to the end of the recipe, or until a signal."""
     mirror = tracking.mirror(record, machine.wandb) if is_first_rank() else None
-    trainer = build_trainer(record, machine, mirror)
+    trainer, measure = build_trainer(record, machine, mirror), Measure()
+    trainer.callbacks.append(measure)  # type: ignore[attr-defined]
     try:
         trainer.fit(module, ckpt_path=record.checkpoint if record.checkpoint.exists() else None, weights_only=True)
     except Interrupted as stop:
@@ -86,9 +85,9 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
         if mirror:
             mirror.preempt(stop.status)
         return stop.status
-    if trainer.is_global_zero:
-        summary = summarise(module, record, trainer)
-        record.finish(summary.row(), measurements(module))
+    if measure.results is not None:
+        summary = summarise(module, record, trainer, measure.results)
+        record.finish(summary.row(), measure.results.measurements)
         print(f"{module.spec.name}: {describe(summary.last)}")
         if mirror:
             mirror.finish()
@@ -128,8 +127,8 @@ def build_trainer(record: Record, machine: MachineOptions, logger: Logger | None
     )
 
 
-def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer) -> Summary:
-    """The last evaluation on record, with the speed and the hours of the whole run, and what the run leaves."""
+def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer, results: Results) -> Summary:
+    """The last evaluation on record, with the speed and the hours of the whole run, and its results; no tensors."""
     clock = next(callback for callback in trainer.callbacks if isinstance(callback, Clock))  # type: ignore[attr-defined]
     last = record.last_evaluation()
     assert last is not None
@@ -137,24 +136,8 @@ def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer) -> Su
         last=replace(last, images_per_second=last.samples / clock.seconds["train"], hours=clock.hours),
         warm_until=module.schedule.warm_until,
         train_hours=clock.seconds["train"] / 3600,
-        peak_memory_mb=peak_memory_mb(),
+        peak_memory_mb=results.peak_memory_mb,
         parameters=module.parameter_count,
-        weights_sha256=weights_sha256(module.net),
+        weights_sha256=results.weights_sha256,
         ended=now(),
     )
-
-
-def measurements(module: TrainingModule) -> dict[str, Row]:
-    """The files that a finished run leaves in addition to its summary, by name.
-
-    ``responses`` is Fig. 7's measurement on the first two evaluation batches (1,000 images of CIFAR-10), ``confusion``
-    the confusion matrix of the last evaluation.
-    """
-    count = min(module.dataset.test_size, 2 * module.dataset.evaluation_batch)
-    images = module.images.test_batch(0, count)[0]
-    stds = layer_responses(module.net.eval(), images)
-    measured = {"images": len(images), "split": "test", "mode": "eval"}
-    return {
-        "responses": measured | {"layers": list(stds), "std": list(stds.values())},
-        "confusion": {"classes": list(module.dataset.classes), "counts": module.confusion().counts.tolist()},
-    }
