@@ -122,7 +122,7 @@ class TrainingModule(pl.LightningModule):
         # Lightning's own backward prepares DDP, and costs a small network a third of its step on top.
         backward = self.manual_backward if self.trainer.world_size > 1 else torch.autograd.backward
         take_one = partial(update, forward, optimizer, self._count, backward)
-        self._steps = PlainSteps(take_one, optimizer, self._batch)
+        self._steps = PlainSteps(take_one, optimizer, self._batch, single=self.device.type == "cuda")
         if self.step_mode == "graph" and isinstance(self.images, Images):
             self._steps = GraphSteps(ResidentSteps(take_one, optimizer, self.images, self.spec.seed))
 

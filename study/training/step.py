@@ -81,15 +81,29 @@ class Steps(Protocol):
 
 
 class PlainSteps:
-    """Steps that the host launches operation by operation: for any device, any number of devices, any images."""
+    """Steps that the host launches operation by operation: for any device, any number of devices, any images.
 
-    def __init__(self, update: Update, optimizer: Optimizer, batch: Callable[[int], tuple[Tensor, Tensor]]) -> None:
-        self.update, self.optimizer, self.batch = update, optimizer, batch
+    Args:
+        update: What a step does.
+        optimizer: The one that it uses, whose learning rate is set before each step.
+        batch: Makes the images and labels of a step.
+        single: Round the learning rates to 32 bits, as a captured step reads them. On a GPU the two then do the same.
+    """
+
+    def __init__(
+        self,
+        update: Update,
+        optimizer: Optimizer,
+        batch: Callable[[int], tuple[Tensor, Tensor]],
+        single: bool = False,
+    ) -> None:
+        self.update, self.optimizer, self.batch, self.single = update, optimizer, batch, single
         self.rates: dict[int, float] = {}
 
     def expect(self, steps: range, rates: Sequence[float]) -> None:
         """Keep the rates; a batch is made when its step is taken."""
-        self.rates = dict(zip(steps, rates, strict=True))
+        kept = torch.tensor(rates, dtype=torch.float32).tolist() if self.single else rates
+        self.rates = dict(zip(steps, kept, strict=True))
 
     def take(self, step: int) -> None:
         """Take one step."""
