@@ -296,8 +296,8 @@ MUTANTS = (
     Mutant(
         "the GPU's service outlives its processes",
         "study/machine/mps.py",
-        'input=b"quit\\n"',
-        'input=b"\\n"',
+        'words=b"quit\\n"',
+        'words=b"\\n"',
         "machine/test_mps.py",
     ),
     Mutant(

@@ -138,13 +138,13 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120, pause: float =
             time.sleep(pause)
 
 
-def children(parent: int, name: str) -> list[int]:
-    """The processes of that name which a process started."""
+def children(parent: int, name: str = "") -> list[int]:
+    """The processes of that name, or of any, which a process started."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it ended meanwhile
             pid, called, _, started_by = path.read_text().split()[:4]
-            if (called, started_by) == (f"({name})", str(parent)):
+            if started_by == str(parent) and name in ("", called.strip("()")):
                 found.append(int(pid))
     return found
 

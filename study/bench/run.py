@@ -27,7 +27,8 @@ from study.bench.floor import floor
 from study.bench.memory import memory
 from study.data.datasets import dataset_info, load_in_memory
 from study.machine.device import configure_torch, peak_memory_mb
-from study.machine.mps import shared_gpu
+from study.machine.gpus import visible_gpus
+from study.machine.mps import shared_gpus
 from study.machine.options import MachineOptions
 from study.machine.resolve import resolve_precision, step_mode
 from study.recording.bench_lines import read, say
@@ -106,10 +107,11 @@ def bench_jobs(arguments: Sequence[str], jobs: Sequence[int]) -> int:
         InputError: A run failed.
     """
     command = [sys.executable, "-m", "study", "bench", *arguments, "--arms=ours"]
+    gpu = visible_gpus()[:1]
     for count in jobs:
         threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
-        with shared_gpu(count) as service:
-            variables = os.environ | threads | service
+        with shared_gpus(gpu, count > 1) as service:
+            variables = os.environ | threads | (service[gpu[0]] if gpu else {})
             runs = [subprocess.Popen(command, env=variables, stdout=subprocess.PIPE) for _ in range(count)]
             rows = [row for run in runs for row in read(run.communicate()[0].decode())]
         speeds = [row["images_per_second"] for row in rows if row["what"] == "step"]

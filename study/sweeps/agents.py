@@ -11,13 +11,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
+from study.machine.gpus import VARIABLE, read_list
+from study.machine.mps import shared_gpus
 from study.machine.options import MachineOptions
 from study.recording.record import CLIENT, Record, unwritable
 from study.recording.wandb.account import PROJECT, check_account, resolve_mode, wandb_call
@@ -57,33 +60,58 @@ class Slice:
     variables: Mapping[str, str]
 
 
-def slices(gpus: str, per_run: int) -> list[Slice]:
+def slices(gpus: str, per_run: int, runs_per_gpu: int = 1) -> list[Slice]:
     """Divide the GPUs into one slice per agent; ``cpu`` gives two agents on the CPU.
 
     Args:
-        gpus: ``cpu``, or the numbers of the GPUs with commas between them.
+        gpus: ``cpu``, or the GPUs with commas between them: their indices, or their UUIDs, also of parts (MIG).
         per_run: Number of devices of one run.
+        runs_per_gpu: Number of agents that share each GPU.
 
     Raises:
-        InputError: The GPUs are not numbers, are named twice, or do not divide into runs of `per_run`.
+        InputError: The GPUs are not names, are named twice, or do not divide into runs of `per_run`.
 
     Example:
         >>> [part.name for part in slices("0,1,2,3", 2)]
         ['gpu0+1', 'gpu2+3']
+        >>> [part.name for part in slices("0,1", 1, runs_per_gpu=2)]
+        ['gpu0.1', 'gpu0.2', 'gpu1.1', 'gpu1.2']
     """
-    if per_run < 1:
-        raise InputError(f"--gpus-per-run={per_run} must be at least 1")
+    if min(per_run, runs_per_gpu) < 1:
+        raise InputError(f"--gpus-per-run={per_run} and --runs-per-gpu={runs_per_gpu} must be at least 1")
     if gpus == "cpu":
-        threads = str(max(1, (os.cpu_count() or 1) // CPU_AGENTS))
-        shared = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": threads}
-        return [Slice(f"cpu{i}", shared) for i in range(CPU_AGENTS)]
-    numbers = gpus.split(",")
-    if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
-        raise InputError(f"--gpus={gpus} is not a list of different GPUs; write --gpus=0,1,2,3 or --gpus=cpu")
-    if len(numbers) % per_run:
-        raise InputError(f"{len(numbers)} GPUs do not divide into runs of {per_run}; change --gpus or --gpus-per-run")
-    shares = [numbers[i : i + per_run] for i in range(0, len(numbers), per_run)]
-    return [Slice("gpu" + "+".join(share), {"CUDA_VISIBLE_DEVICES": ",".join(share)}) for share in shares]
+        return _cpu_slices()
+    names = gpus.split(",")
+    if read_list(gpus) != names:
+        raise InputError(
+            f"--gpus={gpus} is not a list of different GPUs; write --gpus=0,1,2,3 or --gpus=cpu, "
+            "and --runs-per-gpu=2 for two runs at a time on each"
+        )
+    if len(names) % per_run:
+        raise InputError(f"{len(names)} GPUs do not divide into runs of {per_run}; change --gpus or --gpus-per-run")
+    shares = [names[i : i + per_run] for i in range(0, len(names), per_run)]
+    ends = [f".{i + 1}" for i in range(runs_per_gpu)] if runs_per_gpu > 1 else [""]
+    return [Slice(_name(share) + end, {VARIABLE: ",".join(share)}) for share in shares for end in ends]
+
+
+def _cpu_slices() -> list[Slice]:
+    threads = str(max(1, (os.cpu_count() or 1) // CPU_AGENTS))
+    shared = {VARIABLE: "", "OMP_NUM_THREADS": threads}
+    return [Slice(f"cpu{i}", shared) for i in range(CPU_AGENTS)]
+
+
+def _name(gpus: Sequence[str]) -> str:
+    """``gpu0+1`` for ``0`` and ``1``; it becomes the name of a log, so a MIG name has no slashes there."""
+    return ("gpu" if gpus[0].isdecimal() else "") + "+".join(gpus).replace("/", "-")
+
+
+@contextmanager
+def with_service(fleet: Sequence[Slice]) -> Iterator[list[Slice]]:
+    """Run MPS on every single GPU that several slices share; yield the slices, with the variables of its clients."""
+    uses = Counter(part.variables[VARIABLE] for part in fleet)
+    shared = [gpu for gpu, count in uses.items() if count > 1 and gpu and "," not in gpu]
+    with shared_gpus(shared, is_shared=True) as variables:
+        yield [replace(part, variables=variables.get(part.variables[VARIABLE], part.variables)) for part in fleet]
 
 
 def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], machine: MachineOptions) -> int:
@@ -104,14 +132,15 @@ def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], machine: M
     except OSError as error:
         raise unwritable(machine.runs, error) from None
     sweep = create(file)
-    workers = [_Worker(part, environment(part, machine), logs / f"agent-{part.name}.log") for part in fleet]
     records = [Record(machine.runs, spec) for spec in specs]
     signal.signal(signal.SIGTERM, interrupt)
-    try:
-        _run(workers, records, sweep)
-    except KeyboardInterrupt as stop:
-        _stop(workers)
-        return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
+    with with_service(fleet) as parts:
+        workers = [_Worker(part, environment(part, machine), logs / f"agent-{part.name}.log") for part in parts]
+        try:
+            _run(workers, records, sweep)
+        except KeyboardInterrupt as stop:
+            _stop(workers)
+            return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
     print_table(f"{len(specs)} cells in {machine.runs}, sweep {sweep}", records)
     unfinished = _unfinished(records)
     for record in unfinished:

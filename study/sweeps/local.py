@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from study.machine.mps import shared_gpu
+from study.machine.gpus import GpuPool, visible_gpus
+from study.machine.mps import shared_gpus
 from study.machine.options import MachineOptions
 from study.recording.record import Record, unwritable
 from study.spec import InputError, Spec
@@ -50,8 +52,8 @@ def run(specs: Sequence[Spec], machine: MachineOptions, jobs: int) -> int:
         raise InputError(f"--jobs={jobs} must be at least 1")
     records = [Record(machine.runs, spec) for spec in specs]
     signal.signal(signal.SIGTERM, interrupt)
-    with shared_gpu(jobs) as service, Display(len(records)) as display, ThreadPoolExecutor(jobs) as pool:
-        started = [_Job(record, machine, jobs, service) for record in records]
+    with gpu_pool(machine, jobs) as gpus, Display(len(records)) as display, ThreadPoolExecutor(jobs) as pool:
+        started = [_Job(record, machine, jobs, gpus) for record in records]
         waiting = [pool.submit(job.run, display) for job in started]
         try:
             statuses = [future.result() for future in waiting]
@@ -67,6 +69,15 @@ def run(specs: Sequence[Spec], machine: MachineOptions, jobs: int) -> int:
     return 1 if any(statuses) else 0
 
 
+@contextmanager
+def gpu_pool(machine: MachineOptions, jobs: int) -> Iterator[GpuPool]:
+    """The GPUs for so many runs at a time, with MPS on those that several share; one run at a time chooses itself."""
+    gpus = visible_gpus() if jobs > 1 else []
+    is_shared = machine.devices == 1 and jobs > len(gpus)
+    with shared_gpus(gpus, is_shared) as variables:
+        yield GpuPool(variables, machine.devices)
+
+
 def interrupt(signum: int, _: FrameType | None) -> None:
     """A signal handler that raises KeyboardInterrupt, so that the signal stops a sweep as Ctrl-C does."""
     raise KeyboardInterrupt(signum)
@@ -75,11 +86,11 @@ def interrupt(signum: int, _: FrameType | None) -> None:
 class _Job:
     """The process that trains one cell; its output goes to output.log in the cell's folder."""
 
-    def __init__(self, record: Record, machine: MachineOptions, jobs: int, service: Mapping[str, str]) -> None:
+    def __init__(self, record: Record, machine: MachineOptions, jobs: int, gpus: GpuPool) -> None:
         self.record, self.command = record, command(record.spec, machine.flags())
         self.process: subprocess.Popen[bytes] | None = None
         threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
-        self.environment = {**threads, **os.environ, **service}
+        self.environment, self.gpus = {**threads, **os.environ}, gpus
 
     def run(self, display: Display) -> int:
         """Train the cell unless it is finished; return the exit status."""
@@ -89,12 +100,17 @@ class _Job:
                 log = (self.record.folder / "output.log").open("ab")
             except OSError as error:
                 raise unwritable(self.record.folder.parent, error) from None
-            with log, subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log) as self.process:
-                while self.process.poll() is None:
-                    time.sleep(0.2)
-                    display.show(self.record)
+            with log, self.gpus.take() as own:
+                self._watch(subprocess.Popen(self.command, env=self.environment | own, stdout=log, stderr=log), display)
         display.drop(self.record)
         return self.process.returncode if self.process else 0
+
+    def _watch(self, process: subprocess.Popen[bytes], display: Display) -> None:
+        """Show the progress of the cell until its process ends."""
+        with process as self.process:
+            while process.poll() is None:
+                time.sleep(0.2)
+                display.show(self.record)
 
     def stop(self) -> None:
         """Tell the process to write a checkpoint and exit."""

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from reports.gathering import snapshot
+from study.machine import mps
 from study.machine.options import MachineOptions
 from study.recording.record import Record, read_runs
 from study.spec import InputError, Spec
@@ -240,6 +241,43 @@ def test_gpus_are_cut_into_slices() -> None:
     assert [part.variables["CUDA_VISIBLE_DEVICES"] for part in agents.slices("cpu", 1)] == ["", ""]
 
 
+def test_several_runs_share_a_gpu_under_names_of_their_own() -> None:
+    parts = agents.slices("3,MIG-GPU-8932f937/1/0", 1, runs_per_gpu=2)
+    assert [(part.name, part.variables["CUDA_VISIBLE_DEVICES"]) for part in parts] == [
+        ("gpu3.1", "3"),
+        ("gpu3.2", "3"),
+        ("MIG-GPU-8932f937-1-0.1", "MIG-GPU-8932f937/1/0"),
+        ("MIG-GPU-8932f937-1-0.2", "MIG-GPU-8932f937/1/0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fleet", "serves"),
+    [
+        (agents.slices("3,5", 1, runs_per_gpu=2), ["3", "5"]),
+        (agents.slices("3,5", 1), []),
+        (agents.slices("3,5", 2, runs_per_gpu=2), []),
+        (agents.slices("cpu", 1), []),
+    ],
+)
+def test_the_service_runs_where_slices_share_one_gpu(
+    fleet: list[agents.Slice], serves: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for NVIDIA's program notes for which GPU it is started; its clients see that GPU as their first."""
+    (tmp_path / mps.CONTROL).write_text(f'#!/bin/sh\necho "$CUDA_VISIBLE_DEVICES$*" >> "{tmp_path / "calls"}"\n')
+    (tmp_path / mps.CONTROL).chmod(0o755)
+    (tmp_path / "calls").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with agents.with_service(fleet) as parts:
+        assert (tmp_path / "calls").read_text().split() == [f"{gpu}-d" for gpu in serves]
+        assert [part.name for part in parts] == [part.name for part in fleet]
+        for part, before in zip(parts, fleet, strict=True):
+            assert ("CUDA_MPS_PIPE_DIRECTORY" in part.variables) == bool(serves)
+            assert part.variables["CUDA_VISIBLE_DEVICES"] == (
+                "0" if serves else before.variables["CUDA_VISIBLE_DEVICES"]
+            )
+
+
 def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +307,7 @@ def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding
         ("0,1,2", 2, "3 GPUs do not divide into runs of 2"),
         ("0,0", 1, "--gpus=0,0 is not a list of different GPUs"),
         ("all", 1, "--gpus=all is not a list of different GPUs; write --gpus=0,1,2,3 or --gpus=cpu"),
-        ("0", 0, "--gpus-per-run=0 must be at least 1"),
+        ("0", 0, "--gpus-per-run=0 and --runs-per-gpu=1 must be at least 1"),
     ],
 )
 def test_slices_that_cannot_be_are_refused(gpus: str, per_run: int, says: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from study.recording.record import Record
 from study.spec import Spec
 from study.sweeps import grid
-from tests.support import TINY_SWEEP, run, wait_for, write_sweep
+from tests.support import TINY_SWEEP, children, run, wait_for, write_sweep
 
 
 @pytest.mark.process
@@ -55,6 +55,28 @@ def test_a_stopped_sweep_stops_its_cells_after_a_checkpoint(
     assert record.state() == "interrupted"
     assert "run the same command again to resume at step" in (record.folder / "output.log").read_text()
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [record.spec.name], "no other run was started"
+
+
+@pytest.mark.process
+def test_cells_at_the_same_time_get_a_gpu_each(tmp_path: Path, start: Callable[..., subprocess.Popen[str]]) -> None:
+    """No GPU is needed to see which one a process was given; without one the cells train on the CPU."""
+    file = write_sweep(tmp_path, TINY_SWEEP)
+    process = start(
+        *("study", "sweep", str(file), f"--runs={tmp_path / 'runs'}", "--jobs=2"), CUDA_VISIBLE_DEVICES="5,GPU-8932f937"
+    )
+    wait_for(lambda: len(_given(process.pid)) == 2 or process.poll() is not None)
+    assert _given(process.pid) == {"5", "GPU-8932f937"}
+    process.terminate()
+    assert process.wait(60) == 143
+
+
+def _given(parent: int) -> set[str]:
+    """CUDA_VISIBLE_DEVICES of the cells that a sweep trains now."""
+    found = set()
+    for child in children(parent):
+        variables = Path("/proc", str(child), "environ").read_bytes().split(b"\0")
+        found |= {word.partition(b"=")[2].decode() for word in variables if word.startswith(b"CUDA_VISIBLE_DEVICES=")}
+    return found - {"5,GPU-8932f937"}  # between its fork and its start a child still has the sweep's own environment
 
 
 @pytest.mark.process
