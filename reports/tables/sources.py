@@ -117,6 +117,8 @@ def _run_row(run: dict[Hashable, Any]) -> tuple[TableCell, ...]:
 def _commit(run: dict[Hashable, Any]) -> str:
     if pd.isna(run["commit"]):
         return "unknown"
+    if pd.isna(run["dirty"]):
+        return f"{short(run['commit'])} (not checked)"
     return f"{short(run['commit'])} (modified)" if run["dirty"] else short(run["commit"])
 
 

@@ -29,9 +29,9 @@ def commit(file: Path = HERE) -> str | None:
     return os.environ.get(VARIABLE) or None
 
 
-def is_modified(file: Path = HERE) -> bool:
-    """Whether the checkout that holds `file` differs from its commit; False where there is no checkout."""
-    return _is_tracked(file) and bool(_git(file, "status", "--porcelain"))
+def is_modified(file: Path = HERE) -> bool | None:
+    """Whether the checkout that holds `file` differs from its commit; None, unknown, where there is no checkout."""
+    return bool(_git(file, "status", "--porcelain")) if _is_tracked(file) else None
 
 
 def release(package: str) -> str | None:

@@ -29,7 +29,7 @@ def checkout(tmp_path: Path) -> Path:
 def test_the_commit_is_that_of_the_checkout(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDY_COMMIT", "another")
     assert version.commit(checkout) == git(checkout.parent, "rev-parse", "HEAD")
-    assert not version.is_modified(checkout)
+    assert version.is_modified(checkout) is False
 
 
 @pytest.mark.parametrize("changed", ["package/version.py", "new.txt"])
@@ -46,9 +46,9 @@ def test_a_repository_that_only_contains_the_folder_is_not_asked(
     installed.parent.mkdir()
     installed.write_text("")
     monkeypatch.delenv("STUDY_COMMIT", raising=False)
-    assert version.commit(installed) is None and not version.is_modified(installed)
+    assert version.commit(installed) is None and version.is_modified(installed) is None
     monkeypatch.setenv("STUDY_COMMIT", "1a2b3c")
-    assert version.commit(installed) == "1a2b3c" and not version.is_modified(installed)
+    assert version.commit(installed) == "1a2b3c" and version.is_modified(installed) is None
 
 
 @pytest.mark.parametrize("program", ["study", "reports"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from reports.gathering import snapshot
 from reports.tables import formats
 from reports.tables.cost import COLUMNS, cost_table
+from reports.tables.sources import RUN_COLUMNS, run_table
 from reports.tables.table import text
 from tests.support import ROOT
 
@@ -57,3 +60,14 @@ def test_device_hours_count_every_device_of_every_run() -> None:
     shown = dict(zip(COLUMNS, map(text, row), strict=True))
     assert shown["cell, all seeds"] == "cifar10-20-A-paper" and shown["runs"] == "2"
     assert shown["time per run"] == "3.0 h" and shown["device hours"] == "9.00"
+
+
+def test_a_commit_that_nobody_could_compare_with_its_code_is_not_called_modified(tmp_path: Path) -> None:
+    """Of four runs: clean, modified, of a copied tree with STUDY_COMMIT, of one without. Written, and read back."""
+    of_fixture = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")
+    four = of_fixture.counting.sort_values(["dataset", "recipe", "shortcut", "depth", "seed"]).head(4)
+    commits = ["a" * 40, "b" * 40, "c" * 40, None]
+    runs = four.assign(commit=commits, dirty=pd.Series([False, True, None, None], four.index, dtype=object))
+    snapshot.write(replace(of_fixture, runs=runs), tmp_path)
+    shown = [text(row[RUN_COLUMNS.index("commit")]) for row in run_table(snapshot.read(tmp_path).runs).rows]
+    assert shown == ["a" * 10, "b" * 10 + " (modified)", "c" * 10 + " (not checked)", "unknown"]
