@@ -13,6 +13,7 @@ import pandas as pd
 from reports.gathering.snapshot import (
     DIVERGED,
     HISTORY_COLUMNS,
+    MEMBERS,
     PROBE_COLUMNS,
     PROTOCOLS,
     RESPONSE_COLUMNS,
@@ -79,6 +80,7 @@ def _run_row(name: str, run: Run, reason: str) -> dict[str, Any]:
         **run.spec.factors,
         **{"state": run.state, "counts": not reason, "reason": reason, "source": "recorded", "url": run.url},
         **{key: summary.get(key) for key in (*SUMMARY_COLUMNS, *PROTOCOLS)},
+        **{key: json.dumps(summary[key]) for key in MEMBERS if key in summary},
         **run.covariates,
         "argv": json.dumps(run.covariates["argv"] or []),
     }

@@ -24,7 +24,16 @@ from study.recording.evaluation import SUMMARY_COLUMNS, TEST_ERROR, TRAIN_ERROR
 from study.recording.record import COVARIATES
 from study.spec import FACTORS, InputError, Spec
 
-PROTOCOLS = [f"{protocol}/{top}_error" for protocol in ("1crop", "10crop", "dense") for top in ("top1", "top5")]
+# What `study test` adds to a run, by the running averages of batch norm and by true ones.
+RECALIBRATED = "-recalibrated"
+_TESTS = ("1crop", "10crop", "dense", "single", "ensemble")
+PROTOCOLS = [
+    f"{protocol}{averages}/{top}_error"
+    for averages in ("", RECALIBRATED)
+    for protocol in _TESTS
+    for top in ("top1", "top5")
+]
+MEMBERS = [f"ensemble{averages}/members" for averages in ("", RECALIBRATED)]  # the names of an ensemble's nets, as JSON
 RUN_COLUMNS = [
     "run",
     *FACTORS,
@@ -35,6 +44,7 @@ RUN_COLUMNS = [
     "url",
     *SUMMARY_COLUMNS,
     *PROTOCOLS,
+    *MEMBERS,
     *COVARIATES,
 ]
 HISTORY_COLUMNS = ["run", *evaluation.HISTORY_COLUMNS]
@@ -153,18 +163,19 @@ def write(snapshot: Snapshot, folder: Path) -> None:
 
 
 def read(folder: Path) -> Snapshot:
-    """Read the tables back.
+    """Read the tables back; columns that an older snapshot lacks are empty.
 
     Raises:
         InputError: they are not there.
     """
     if not (folder / "runs.csv").exists():
         raise InputError(f"{folder} has no snapshot; run: python -m reports gather --runs=runs --out={folder}")
-    text = dict.fromkeys(("commit", "precision", "shortcut", "reason", "url", "torch"), str)
+    text = dict.fromkeys(("commit", "precision", "shortcut", "reason", "url", "torch", "plan", *MEMBERS), str)
     missing = {column: [""] for column in RUN_COLUMNS if column != "reason"}
     runs = pd.read_csv(
         folder / "runs.csv", dtype=text, keep_default_na=False, na_values=missing, float_precision="round_trip"
     )
+    runs = runs.reindex(columns=RUN_COLUMNS).astype(dict.fromkeys(("plan", *MEMBERS), object))
     renamed, counts = _renamed(runs), runs["counts"].astype(bool)  # of no rows pandas makes objects
     recipes = runs["run"].map({run: spec.recipe for run, spec in renamed.items()}).fillna(runs["recipe"])
     names = {run: run.replace(spec.former_name or run, spec.name) for run, spec in renamed.items()}

@@ -171,9 +171,8 @@ def runs_of(e: Evidence, net: PlannedNet, metric: str, failures_count: bool = Fa
     rows = [(int(run["seed"]), str(run["run"]), float(run.get(metric, math.nan))) for run in found.to_dict("records")]
     failed: set[str] = set()
     if failures_count:
-        stuck = found[found.get("warm_until", pd.Series(index=found.index, dtype=float)).isna() & _warms_up(e, net)]
+        failed = failed_runs(e, key, net.recipe)
         diverged = e.failures(key, net.recipe)
-        failed = {*stuck["run"], *diverged["run"]} if len(diverged) else {*stuck["run"]}
         rows += [(int(run["seed"]), str(run["run"]), 0.0) for run in diverged.to_dict("records")]
     chance = plan().chance_error[e.comparison.dataset]
     kept = [(seed, run, chance if run in failed else value) for seed, run, value in sorted(rows)]
@@ -184,7 +183,14 @@ def runs_of(e: Evidence, net: PlannedNet, metric: str, failures_count: bool = Fa
     return Runs(name, net, seeds, values, runs, theirs, frozenset(failed) & {*runs})
 
 
-def _warms_up(e: Evidence, net: PlannedNet) -> bool:
+def failed_runs(e: Evidence, net: Net, recipe: str | None = None) -> set[str]:
+    """The names of a network's runs that failed: those that diverged, and those that ended in their warm-up."""
+    found, diverged = e.net(net, recipe), e.failures(net, recipe)
+    until = found.get("warm_until", pd.Series(index=found.index, dtype=float))
+    stuck = found[until.isna() & _warms_up(e, net, recipe)]
+    return {*stuck["run"], *diverged["run"]} if len(diverged) else {*stuck["run"]}
+
+
+def _warms_up(e: Evidence, net: Net, recipe: str | None) -> bool:
     """Whether the recipe of a network has a warm-up that ends on a condition."""
-    recipe = net.recipe or e.comparison.recipe
-    return net.depth >= WARMUP_DEPTH and recipe in WARMED_UP.get(e.comparison.dataset, ())
+    return net[0] >= WARMUP_DEPTH and (recipe or e.comparison.recipe) in WARMED_UP.get(e.comparison.dataset, ())

@@ -56,7 +56,7 @@ EXHIBITS = (
         "10-crop",
     ),
     Exhibit("Table 4", (imagenet.table4,), ("imagenet_shortcuts", "imagenet_deep"), "fully convolutional"),
-    Exhibit("Table 5", (imagenet.table5,), note="the paper's numbers only"),
+    Exhibit("Table 5", (imagenet.table5,), note="ensembles by `study test --protocol=ensemble`, on the validation set"),
     Exhibit("Table 6", (cifar.table6,), CIFAR_SWEEPS),
     Exhibit("Table 6 in miniature", (cifar.error_table,), MINIATURES),
     Exhibit("Tables 7 to 14", (sources.not_attempted_table,), note="not attempted"),

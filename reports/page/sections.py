@@ -93,7 +93,7 @@ def _imagenet(snapshot: Snapshot, e: Evidence) -> Section:
         imagenet.table2(e),
         imagenet.table3(e),
         imagenet.table4(e),
-        imagenet.table5(),
+        imagenet.table5(e),
         claim_table(findings, with_public_reruns=True),
         sources.peer_table(e),
         *_commands(e),

@@ -18,19 +18,27 @@ def percent(value: float | None) -> str:
     return NONE if value is None else f"{value:.2f}"
 
 
-def spread(values: pd.Series[float]) -> str:
-    """``8.71 ± 0.12 (n = 5)``, ``8.71 (n = 1)`` or a dash."""
+def spread(values: pd.Series[float], failed: int = 0) -> str:
+    """``8.71 ± 0.12 (n = 5)``, ``8.71 (n = 1)`` or a dash; ``8.71 ± 0.12 (n = 5, 2 failed)`` is of three runs."""
     values = values.dropna()
     if values.empty:
-        return NONE
+        return f"failed ({_runs(0, failed)})" if failed else NONE
     if len(values) == 1:
-        return f"{values.iloc[0]:.2f} (n = 1)"
-    return f"{_mean_std(values)} (n = {len(values)})"
+        return f"{values.iloc[0]:.2f} ({_runs(1, failed)})"
+    return f"{_mean_std(values)} ({_runs(len(values), failed)})"
 
 
-def best(values: pd.Series[float]) -> str:
+def best(values: pd.Series[float], failed: int = 0) -> str:
     """``6.43 (6.61 ± 0.16, n = 5)``: the lowest, then mean and spread, as Table 6 gives 110 layers."""
-    return f"{values.min():.2f} ({_mean_std(values)}, n = {len(values)})"
+    values = values.dropna()
+    if len(values) < 2:
+        return spread(values, failed)
+    return f"{values.min():.2f} ({_mean_std(values)}, {_runs(len(values), failed)})"
+
+
+def _runs(succeeded: int, failed: int) -> str:
+    """``n = 5``, or ``n = 5, 2 failed``: all runs, and how many of them have no error to be averaged."""
+    return f"n = {succeeded + failed}" + (f", {failed} failed" if failed else "")
 
 
 def span(values: Sequence[float]) -> str:

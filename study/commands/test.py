@@ -1,4 +1,4 @@
-"""``study test``: test finished ImageNet runs by a protocol of the paper."""
+"""``study test``: test finished runs by a protocol of the paper."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from study.commands.flags import Verbs, add_options
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: what is tested, and by which protocol."""
-    parser = verbs.add_parser("test", help="test finished ImageNet runs by a protocol of the paper")
+    parser = verbs.add_parser("test", help="test finished runs by a protocol of the paper")
     parser.add_argument("subjects", nargs="+", type=Path, help="run folders, or files of torchvision's weights")
-    parser.add_argument("--protocol", default="10crop", help="1crop | 10crop | dense | ensemble (default: %(default)s)")
+    parser.add_argument(
+        "--protocol",
+        help="on ImageNet 1crop | 10crop | dense | ensemble (default: 10crop); on other data sets single (the default)",
+    )
     parser.add_argument(
         "--recalibrate", action="store_true", help="recompute the batch-norm statistics on training images first"
     )

@@ -1,4 +1,4 @@
-"""The verb ``test``: test ImageNet runs, or published weights, by the paper's protocols.
+"""The verb ``test``: test finished runs, or published weights, by the paper's protocols.
 
 The errors of a run are added to its record. Those of weight files are only printed.
 """
@@ -12,11 +12,13 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import update_bn
 
-from study.data.datasets import DATA_SETS, dataset_info
+from study.data.datasets import dataset_info
 from study.data.imagenet.dataset import ImageNet
+from study.data.interface import DataSet
 from study.machine.device import has_cuda
 from study.network import ResNet
 from study.protocols.errors import Candidate, Score, evaluate_protocol
+from study.protocols.single import SINGLE, evaluate_single
 from study.protocols.views import PROTOCOLS, Protocol
 from study.recipes import recipe_for
 from study.recording.record import Record
@@ -44,18 +46,14 @@ class Subject:
         """The name of the folder or file, without those above it."""
         return self.path.resolve().name
 
-    @property
-    def dataset(self) -> str:
-        """The name of the data set that the network was trained on."""
-        return self.record.spec.dataset if self.record else DATASET
 
-
-def evaluate(paths: Sequence[Path], protocol: str, data: Path, recalibrate: bool) -> int:
+def evaluate(paths: Sequence[Path], protocol: str | None, data: Path, recalibrate: bool) -> int:
     """Test run folders or weight files, print the errors, and add those of runs to their records.
 
     Args:
         paths: Run folders, or files of torchvision's weights.
-        protocol: One of PROTOCOLS, or ``ensemble``: all of them together, each by ``dense`` (Table 5).
+        protocol: On ImageNet one of PROTOCOLS, or ``ensemble``: all of them together, each by ``dense`` (Table 5);
+            None is ``10crop``. On other data sets ``single`` or None.
         data: The folder that holds the data sets.
         recalibrate: Whether batch norm's running averages are replaced by true averages first, as the authors did after
             training.
@@ -66,20 +64,50 @@ def evaluate(paths: Sequence[Path], protocol: str, data: Path, recalibrate: bool
     Raises:
         InputError: one of the paths cannot be tested, or its network was trained with other images.
     """
-    check_choice("protocol", protocol, (*PROTOCOLS, "ensemble"))
+    dataset = _dataset(paths)
+    protocol = _protocol(dataset, protocol)
     if protocol == "ensemble" and len(paths) < 2:
         raise InputError("an ensemble needs at least two run folders or weight files")
     subjects = [Subject(path, _record(path) if path.is_dir() else None) for path in paths]
-    images = _images(subjects, data)
+    images = dataset_info(dataset).load(data)
     for subject in subjects:
         _check_data(subject, images)
     name = f"{protocol}-recalibrated" if recalibrate else protocol
     groups = [subjects] if protocol == "ensemble" else [[subject] for subject in subjects]
-    of_each: Protocol = "dense" if protocol == "ensemble" else protocol  # type: ignore[assignment]
     for group in groups:
-        candidates = [_load(subject, images, recalibrate) for subject in group]
-        _report(group, name, evaluate_protocol(candidates, of_each, images.folder.val))
+        _report(group, name, _score(group, protocol, images, recalibrate))
     return 0
+
+
+def _dataset(paths: Sequence[Path]) -> str:
+    """The data set that all subjects were trained on."""
+    names = {Record.at(path).spec.dataset if path.is_dir() else DATASET for path in paths}
+    if len(names) > 1:
+        raise InputError(f"runs on {' and '.join(sorted(names))} cannot be tested together; give them one at a time")
+    return names.pop()
+
+
+def _protocol(dataset: str, protocol: str | None) -> str:
+    """The protocol that is used: the one that was given, if the data set has it, else the data set's first choice."""
+    info = dataset_info(dataset)
+    if info.has_protocols:
+        check_choice("protocol", protocol or "10crop", (*PROTOCOLS, "ensemble"))
+        return protocol or "10crop"
+    if protocol not in (None, SINGLE):
+        raise InputError(f"{info.title} is tested by --protocol={SINGLE} only, not by {protocol}; leave --protocol out")
+    return SINGLE
+
+
+def _score(group: Sequence[Subject], protocol: str, images: DataSet, recalibrate: bool) -> Score:
+    """Test one subject, or several as an ensemble."""
+    if isinstance(images, ImageNet):
+        of_each: Protocol = "dense" if protocol == "ensemble" else protocol  # type: ignore[assignment]
+        candidates = [_load(subject, images, recalibrate) for subject in group]
+        return evaluate_protocol(candidates, of_each, images.folder.val)
+    (subject,) = group
+    assert subject.record is not None, "weight files are ImageNet's"
+    net, device = _trained(subject.record, images, recalibrate)
+    return evaluate_single(net, images, images.on(device, recipe_for(subject.record.spec)))
 
 
 def _report(subjects: Sequence[Subject], name: str, score: Score) -> None:
@@ -101,28 +129,12 @@ def _report(subjects: Sequence[Subject], name: str, score: Score) -> None:
 def _record(path: Path) -> Record:
     """Open the record of a finished run that can be tested."""
     record = Record.at(path)
-    info = dataset_info(record.spec.dataset)
-    if not info.has_protocols:
-        tested = ", ".join(info.title for info in DATA_SETS if info.has_protocols)
-        raise InputError(
-            f"{record.spec.name} is a run on {info.title}; protocols are for {tested}, others are tested in training"
-        )
     if record.summary() is None or not record.checkpoint.exists():
         raise InputError(f"{record.folder} is not finished or has no checkpoint; train it to the end first")
     return record
 
 
-def _images(subjects: Sequence[Subject], data: Path) -> ImageNet:
-    """Load the data set on which all subjects are tested."""
-    names = {subject.dataset for subject in subjects}
-    if len(names) > 1:
-        raise InputError(f"runs on {' and '.join(sorted(names))} cannot be tested together; give them one at a time")
-    images = dataset_info(names.pop()).load(data)
-    assert isinstance(images, ImageNet)
-    return images
-
-
-def _check_data(subject: Subject, images: ImageNet) -> None:
+def _check_data(subject: Subject, images: DataSet) -> None:
     if subject.record and subject.record.provenance()["data_fingerprint"] != images.fingerprint:
         raise InputError(
             f"{subject.record.folder} was trained with other images or another mean; give its folder with --data=PATH"
@@ -131,21 +143,31 @@ def _check_data(subject: Subject, images: ImageNet) -> None:
 
 def _load(subject: Subject, images: ImageNet, recalibrate: bool) -> Candidate:
     """Load the network of a run folder or weight file onto the GPU, where there is one."""
-    device = torch.device("cuda" if has_cuda() else "cpu")
     if subject.record is None:
         if recalibrate:
             raise InputError(f"{subject.path} is not a run folder; only runs of this study can be recalibrated")
         net, mean = read_torchvision(subject.path)
+        device = _device()
         return Candidate(net.to(device), torch.from_numpy(mean).to(device))
-    spec = subject.record.spec
-    net, _ = load_checkpoint(spec, subject.record.checkpoint)
-    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if recalibrate:
-        recalibrated(net, spec, images, device)
+    net, device = _trained(subject.record, images, recalibrate)
     return Candidate(net, torch.from_numpy(images.folder.mean).to(device))
 
 
-def recalibrated(net: ResNet, spec: Spec, images: ImageNet, device: torch.device) -> None:
+def _trained(record: Record, images: DataSet, recalibrate: bool) -> tuple[ResNet, torch.device]:
+    """The network of a run on its device, with true averages in batch norm if they are asked for."""
+    device = _device()
+    net, _ = load_checkpoint(record.spec, record.checkpoint)
+    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recalibrate:
+        recalibrated(net, record.spec, images, device)
+    return net, device
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if has_cuda() else "cpu")
+
+
+def recalibrated(net: ResNet, spec: Spec, images: DataSet, device: torch.device) -> None:
     """Set batch norm's statistics to averages over training batches, in place.
 
     Args:

@@ -45,6 +45,7 @@ COVARIATES = (
     "checkpoint_every",
     "threads",
     "data_fingerprint",
+    "plan",
     "started",
     "torch",
     "argv",

@@ -40,7 +40,7 @@ def test_a_data_set_with_images_and_a_network_works_as_the_others_do(tmp_path: P
     assert calls["prepare"][1] == "shapes are made up\n" and "shapes    sound    are made up" in calls["doctor"][1]
     assert "--dataset=shapes --depth=8 --shortcut=none" in calls["sweep"][1]
     assert "shapes-8-A-paper-s0" in calls["probe"][1] and '"cell": "shapes-8-A-paper-s0"' in calls["bench"][1]
-    assert_refused(calls, "test", "shapes-8-A-paper-s0 is a run on Shapes; protocols are for ImageNet")
+    assert calls["test"][0] == 0 and "shapes-8-A-paper-s0: single top-1" in calls["test"][1]
     assert_refused(calls, "loader", "the arm loader needs PIL images, and shapes has none")
     assert_refused(calls, "pipeline", "--pipeline reads images from disk")
     assert_refused(calls, "launch", "W&B")

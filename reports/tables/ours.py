@@ -1,0 +1,26 @@
+"""A metric of our runs of one network, as a table's cell: mean and spread over seeds, and how many runs failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from reports.judging.evidence import Evidence, Net, failed_runs
+from reports.tables.formats import linked, spread
+from reports.tables.table import TableCell
+
+Write = Callable[[pd.Series, int], str]  # from the values of the seeds and the number of failed runs
+
+
+def ours(e: Evidence, net: Net, metric: str, write: Write = spread) -> TableCell:
+    """The metric over the seeds that did not fail, linked to the runs; failed ones are counted beside it."""
+    runs = e.net(net)
+    return linked(write(values_of(e, net, metric), len(failed_runs(e, net))), runs)
+
+
+def values_of(e: Evidence, net: Net, metric: str) -> pd.Series[float]:
+    """The metric of each seed that did not fail and has it."""
+    runs = e.net(net)
+    succeeded = runs[~runs["run"].isin(failed_runs(e, net))]
+    return succeeded[metric].astype(float).dropna() if metric in succeeded else pd.Series(dtype=float)
