@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reports.judging.evidence import Comparison, Evidence
-from reports.judging.plan import Planned, plan
+from reports.judging.plan import Cap, Planned, plan
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "toy", "missing"]
 Direction = Literal["agrees", "disagrees", "flat", "unclear", ""]
@@ -36,7 +36,8 @@ class Finding:
         against_holm: `p_against`, likewise.
         p_bh: `p_for`, adjusted by Benjamini and Hochberg; shown, never deciding.
         verdict: What follows from the claim's own chances and its alpha.
-        interim: Whether there are fewer seeds than the plan has.
+        interim: Whether there are fewer seeds than the plan has, or the runs were not computed alike.
+        cap: How far the verdict may go because the runs were not computed alike; empty where they were.
     """
 
     sentence: str
@@ -57,6 +58,7 @@ class Finding:
     p_bh: float = math.nan
     verdict: Verdict = "missing"
     interim: bool = False
+    cap: Cap | Literal[""] = ""
 
 
 Judge = Callable[[Evidence, Planned], Finding]

@@ -2,7 +2,8 @@
 
 A comparison is one data set under one recipe. A claim's verdict depends on its own runs, its own two chances and its
 own alpha in the plan; corrections over all claims are shown beside it and decide nothing. A missing run never supports
-a claim, one seed decides nothing, and with fewer seeds than planned a verdict is interim. Runs under a scaled-down
+a claim, one seed decides nothing, and with fewer seeds than planned, or with runs that were not computed alike, a
+verdict is interim. Runs under a scaled-down
 recipe decide no claim: their verdict is "scaled down" (`toy` in claims.json). Claims are numbered in the paper's order
 (C01 to C36).
 """
@@ -15,6 +16,7 @@ from dataclasses import replace
 from reports.judging import cifar, counted, imagenet
 from reports.judging.claim import Claim, Finding
 from reports.judging.evidence import Evidence
+from reports.judging.mixing import cap_mixed
 from reports.judging.plan import Planned, plan
 from reports.judging.stats import benjamini_hochberg, holm
 
@@ -31,7 +33,11 @@ UNDECIDED: tuple[tuple[str, str, str], ...] = plan().not_judged
 def judge_all(evidence: Evidence, among: Sequence[Claim] = CLAIMS) -> list[tuple[Claim, Finding]]:
     """The findings of one comparison, each with its verdict, and with corrections over all of its tests beside it."""
     claims = [claim for claim in among if _is_judged(claim, evidence)]
-    findings = [give_verdict(claim.judge(evidence), claim.planned, evidence.is_scaled_down) for claim in claims]
+    judged = [cap_mixed(claim.judge(evidence), evidence) for claim in claims]
+    findings = [
+        give_verdict(finding, claim.planned, evidence.is_scaled_down)
+        for claim, finding in zip(claims, judged, strict=True)
+    ]
     p_for, p_against = ([getattr(f, name) for f in findings] for name in ("p_for", "p_against"))
     columns = zip(holm(p_for), holm(p_against), benjamini_hochberg(p_for), strict=True)
     shown = [
@@ -49,13 +55,13 @@ def _is_judged(claim: Claim, evidence: Evidence) -> bool:
 
 
 def give_verdict(finding: Finding, planned: Planned, is_scaled_down: bool) -> Finding:
-    """Give a finding its verdict: from its own chances and alpha, the scale of the recipe, and what is missing."""
+    """Give a finding its verdict: from its own chances and alpha, the recipe's scale, what is missing, its cap."""
     if finding.missing:
         return replace(finding, verdict="missing", direction="")
     if is_scaled_down:
         return replace(finding, verdict="toy")
-    interim = bool(finding.n) and min(finding.n) < planned.seeds
-    if finding.n and min(finding.n) < 2:
+    interim = bool(finding.cap) or (bool(finding.n) and min(finding.n) < planned.seeds)
+    if finding.cap == "inconclusive" or (finding.n and min(finding.n) < 2):
         return replace(finding, verdict="inconclusive", interim=interim)
     if finding.counted is not None:
         return replace(finding, verdict="supported" if finding.counted else "contradicted", interim=interim)

@@ -21,9 +21,11 @@ from study.spec import FIRST_BOTTLENECK_DEPTH, InputError, check_choice
 FILE = Path(__file__).parent.parent / "plan.toml"
 TESTS = ("trend", "pooled t", "welch t", "equivalence", "one-sample t", "count")
 RANKS = ("primary", "secondary")
+CAPS = ("interim", "inconclusive")
 NET = re.compile(r"(plain|ResNet)-(\d+)(?: ([ABC]))?(?: \(([a-z0-9]+)\))?")
 
 Rank = Literal["primary", "secondary"]
+Cap = Literal["interim", "inconclusive"]
 Kind = type[Any] | tuple[type[Any], ...]
 
 
@@ -89,6 +91,8 @@ class Plan:
         chance_error: The error of guessing, by data set.
         resolution: The least standard deviation that is believed, by data set and metric.
         spread: Assumed standard deviations between seeds, by metric and network, for the power table.
+        mixing: The most that a verdict can be where two networks have no value of a column in common, by column.
+        replication_margin: In points of error: how far our error may lie from the paper's and still replicate it.
     """
 
     written: date
@@ -99,6 +103,8 @@ class Plan:
     chance_error: Mapping[str, float]
     resolution: Mapping[str, Mapping[str, float]]
     spread: Mapping[str, Mapping[str, float]]
+    mixing: Mapping[str, Cap]
+    replication_margin: float
 
 
 @cache
@@ -125,6 +131,8 @@ def plan(path: Path = FILE) -> Plan:
         whole.get("chance_error", dict),
         whole.get("resolution", dict),
         whole.get("spread", dict),
+        _mixing(path.name, whole.get("mixing", dict)),
+        float(_Entry(path.name, "replication", whole.get("replication", dict)).get("margin", (int, float))),
     )
 
 
@@ -215,6 +223,12 @@ def _rank(entry: _Entry) -> Rank:
     if rank not in RANKS:
         raise entry.wrong("rank", f"must be one of {', '.join(RANKS)}")
     return rank
+
+
+def _mixing(file: str, table: Mapping[str, Any]) -> Mapping[str, Cap]:
+    for column, cap in table.items():
+        check_choice(f"{file}: mixing: {column}", cap, CAPS)
+    return table
 
 
 def _not_judged(entry: _Entry, id: str) -> tuple[str, str, str]:
