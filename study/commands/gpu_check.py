@@ -1,0 +1,44 @@
+"""``study gpu-check``: what a GPU does with the study in its first half hour."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from study.commands.flags import Verbs, add_options
+from study.spec import InputError
+
+DEFAULT_OUT = Path("build") / "gpu-check"
+MINUTES = 25.0
+SHORTEST = 0.5
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb: how long it may take, and where its results are."""
+    parser = verbs.add_parser("gpu-check", help="check and time the study on a GPU, in stages that survive each other")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="length of this call (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=DEFAULT_OUT,
+        help="folder of the results, which a later call continues (default: %(default)s)",
+    )
+    parser.add_argument("--retry", action="store_true", help="run the stages that failed again")
+    parser.add_argument("--rehearse", action="store_true", help="run the same stages on the CPU with digits")
+    add_options(parser, ["data"])
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the stages that have no result yet; return 1 if one failed, now or before."""
+    if not options.minutes >= SHORTEST:
+        raise InputError(f"--minutes={options.minutes} must be at least {SHORTEST}")
+    from study.bench.gpu_check.run import check
+    from study.bench.gpu_check.scale import FULL, REHEARSAL
+    from study.bench.gpu_check.stages import Setup
+    from study.machine.device import has_cuda
+
+    if not options.rehearse and not has_cuda():
+        raise InputError("there is no GPU here; to run the same stages on the CPU, add --rehearse")
+    setup = Setup(options.out.absolute(), options.data.absolute(), REHEARSAL if options.rehearse else FULL)
+    return check(setup, options.minutes, options.retry)
