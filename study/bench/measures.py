@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from study.bench.arms import Arm, Bare, Contender, Ours
 from study.data.datasets import load_in_memory
-from study.data.images import Images
+from study.data.interface import Batches
 from study.machine.options import MachineOptions, StepMode
 from study.recording.bench_lines import Line
 from study.recording.record import Record
@@ -54,9 +54,9 @@ def overhead(rounds: int = 15, steps: int = 400) -> Line:
     return {"bare_ms": median(turn["bare"] for turn in turns), "added_ms": added, "steps_at_once": STEPS_PER_CALL}
 
 
-def evaluation(contender: Contender) -> Line:
-    """Measure the test images per second on one batch, after one uncounted batch."""
-    net, source = Bare(contender).net.eval(), Images(contender.arrays, contender.recipe, contender.device)
+def evaluation(contender: Contender, source: Batches) -> Line:
+    """Measure the test images per second on one batch of `source`, after one uncounted batch."""
+    net = contender.net().to(memory_format=torch.channels_last).eval()
     images = min(contender.arrays.evaluation_batch, source.test_size)
     with torch.inference_mode(), contender.autocast():
         net(source.test_batch(0, images)[0])

@@ -7,12 +7,16 @@ its 95 % confidence interval.
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from multiprocessing import get_context
 from statistics import median
 from typing import Any
 
@@ -26,6 +30,7 @@ from study.bench.arms import Arm, Bare, Contender, Loader, Ours
 from study.bench.floor import floor
 from study.bench.memory import memory
 from study.data.datasets import dataset_info, load_in_memory
+from study.data.interface import Batches
 from study.machine.device import configure_torch, peak_memory_mb
 from study.machine.gpus import visible_gpus
 from study.machine.mps import shared_gpus
@@ -35,6 +40,7 @@ from study.recording.bench_lines import read, say
 from study.recording.provenance import now, provenance
 from study.spec import InputError, Spec, check_choice
 from study.training.step import compile_blocks
+from study.training.train import quiet
 
 ARMS = ("ours", "plain", "bare", "loader", "compiled")
 FEWEST = 6  # rounds: with fewer, even the extremes do not contain the median with 95 % confidence
@@ -49,16 +55,21 @@ def bench(spec: Spec, machine: MachineOptions, arms: Sequence[str], rounds: int,
     _check_arms(spec, arms)
     contender = _contender(spec, machine)
     say("machine", **_machine(contender))
-    seconds = _take_turns({name: _arm(name, contender) for name in arms}, rounds, steps)
+    ways = {name: _arm(name, contender) for name in arms}
+    seconds = _take_turns(ways, rounds, steps)
     for name, turns in seconds.items():
         _say_speed(contender, name, turns, steps)
         if name != "ours":
             say("ratio", cell=spec.name, ours_to=name, **compare(seconds["ours"], turns))
+    say("evaluation", cell=spec.name, **measures.evaluation(contender, _images(ways["ours"])))
+    if len(arms) == 1:  # before the floor, which allocates large matrices
+        say("memory", cell=spec.name, arm="ours", peak_mb=peak_memory_mb())
     least = floor(contender)
     say("floor", cell=spec.name, **least, ours_over_floor=1e3 * median(seconds["ours"]) / steps / least["floor_ms"])
-    say("evaluation", cell=spec.name, **measures.evaluation(contender))
-    say("memory", cell=spec.name, peak_mb=peak_memory_mb())
     if len(arms) > 1:
+        del ways
+        for name in arms:
+            say("memory", cell=spec.name, arm=name, peak_mb=_measure_peak(contender, name, steps))
         say("overhead", **measures.overhead())
         say("start_up", **measures.start_up())
     return 0
@@ -85,6 +96,37 @@ def _say_speed(contender: Contender, arm: str, turns: Sequence[float], steps: in
         rounds=len(turns),
         steps=steps,
     )
+
+
+def _images(ours: Arm) -> Batches:
+    """The images that it trained on, still on the device."""
+    assert isinstance(ours, Ours)
+    return ours.module.images
+
+
+def _measure_peak(contender: Contender, arm: str, steps: int) -> float:
+    """The peak memory of one arm in MiB, in a process of its own; here the memory of all arms adds up.
+
+    Raises:
+        InputError: That process was killed, as it is when memory runs out.
+    """
+    gc.collect()
+    torch.cuda.empty_cache()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        try:
+            return process.submit(_peak_mb, contender.spec, contender.machine, arm, steps).result()
+        except BrokenProcessPool:
+            raise InputError(f"the arm {arm} ended before its memory was measured; leave it out of --arms") from None
+
+
+def _peak_mb(spec: Spec, machine: MachineOptions, arm: str, steps: int) -> float:
+    quiet()
+    contender = _contender(spec, machine)
+    way = _arm(arm, contender)
+    way.turn(steps)
+    if isinstance(way, Ours):
+        measures.evaluation(contender, way.module.images)
+    return peak_memory_mb()
 
 
 def bench_memory(spec: Spec, machine: MachineOptions) -> int:

@@ -19,6 +19,7 @@ from study.spec import InputError
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 FLOAT_BYTES = 4
 RECORD_BYTES = 50 * 2**20  # a record without its checkpoints is smaller
+STATUS = Path("/proc/self/status")
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -102,4 +103,7 @@ def peak_memory_mb() -> float:
     """The peak memory of this process in MiB: of the GPU if there is one, else resident memory."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    line = STATUS.read_text().partition("VmHWM:")[2] if STATUS.exists() else ""
+    if line:  # not from getrusage, which on Linux begins with the peak of the process that started this one
+        return int(line.split()[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

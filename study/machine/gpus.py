@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from threading import Lock
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 NAME = re.compile(r"\d+|(GPU|MIG)-\S+")  # as the variable takes them: an index, a GPU's UUID, a part of a GPU (MIG)
+PROGRAM = "nvidia-smi"
 DRIVER = Path("/proc/driver/nvidia/version")
 LISTED = re.compile(r"UUID: ((?:GPU|MIG)-[^)\s]+)\)")  # of `nvidia-smi -L`: a line for a GPU, one for each of its parts
 COUNT = "import torch; print(torch.cuda.device_count())"
@@ -31,6 +33,12 @@ def visible_gpus() -> list[str]:
     return _installed() if given is None else read_list(given)
 
 
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA driver, and a GPU that this process may use."""
+    is_driven = DRIVER.exists() or shutil.which(PROGRAM) is not None
+    return is_driven and bool(visible_gpus())
+
+
 def read_list(given: str) -> list[str]:
     """The GPUs of a value of CUDA_VISIBLE_DEVICES; as for CUDA, the list ends before the first word that names none.
 
@@ -45,7 +53,7 @@ def read_list(given: str) -> list[str]:
 def _installed() -> list[str]:
     """All GPUs that the driver lists; a child process asks torch where there is a driver without its program."""
     try:
-        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run([PROGRAM, "-L"], capture_output=True, text=True, timeout=PATIENCE)
     except (OSError, subprocess.TimeoutExpired):
         return _counted() if DRIVER.exists() else []
     return without_divided(LISTED.findall(done.stdout)) if done.returncode == 0 else []

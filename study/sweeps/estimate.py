@@ -8,13 +8,15 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from study.machine.gpus import has_gpu
 from study.machine.options import MachineOptions, group_names
 from study.recipes import Recipe, recipe_for
 from study.recording.bench_lines import Measured
 from study.spec import InputError, Spec
 from study.sweeps.display import console
 
-QUICK = ("--arms=ours", "--rounds=3", "--steps=3")
+QUICK = ("--arms=ours", "--rounds=3")
+STEPS = {"cpu": 3, "gpu": 200}  # of a turn: on a GPU a few would show what a turn costs at its start, not a step
 
 
 def show_estimate(specs: Sequence[Spec], machine: MachineOptions) -> int:
@@ -49,11 +51,16 @@ def measure(spec: Spec, machine: MachineOptions) -> Measured:
     Raises:
         InputError: The bench failed; the message has the last line that it printed.
     """
-    factors = [f"--{name}={spec.factors[name]}" for name in ("dataset", "depth", "shortcut")]
-    options = machine.flags([*group_names("step"), "data"])
-    command = [sys.executable, "-m", "study", "bench", *factors, *options, *QUICK]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(bench_command(spec, machine), capture_output=True, text=True)
     if done.returncode:
         words = done.stderr.strip().splitlines() or ["it printed nothing"]
         raise InputError(f"{spec.name} cannot be measured: {words[-1]}")
     return Measured.read(done.stdout)
+
+
+def bench_command(spec: Spec, machine: MachineOptions) -> list[str]:
+    """The command that measures one network, in turns that are long enough for the device."""
+    factors = [f"--{name}={spec.factors[name]}" for name in ("dataset", "depth", "shortcut")]
+    options = machine.flags([*group_names("step"), "data"])
+    steps = f"--steps={STEPS['gpu' if has_gpu() else 'cpu']}"
+    return [sys.executable, "-m", "study", "bench", *factors, *options, *QUICK, steps]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from study.bench.run import compare
 from study.commands import cli as study
 from study.recording.bench_lines import read
 from study.spec import InputError
-from tests.support import run
+from tests.support import ENVIRONMENT, command, run
 
 TWO = """
 method: grid
@@ -42,6 +44,21 @@ def test_arms_take_turns_and_every_line_says_what_it_is(tmp_path: Path) -> None:
     assert set(ratios) == {"plain", "bare"}
     assert all(row["interval"][0] <= row["times_as_fast"] <= row["interval"][1] for row in ratios.values())
     assert {row["what"] for row in rows} >= {"floor", "evaluation", "memory", "overhead", "start_up"}
+    peaks = {row["arm"]: row["peak_mb"] for row in rows if row["what"] == "memory"}
+    assert list(peaks) == ["ours", "plain", "bare"] and max(peaks.values()) < 1.5 * min(peaks.values()), "one net each"
+
+
+@pytest.mark.process
+def test_the_memory_of_training_is_not_that_of_the_floors_matrices() -> None:
+    """The floor copies 256 MiB and multiplies matrices; the kernel's count of the whole process has both."""
+    cell = command("study", "bench", "--dataset=digits", "--depth=8", "--arms=ours", "--rounds=1", "--steps=1")
+    process = subprocess.Popen(cell, stdout=subprocess.PIPE, text=True, env=os.environ | ENVIRONMENT)
+    assert process.stdout is not None
+    (row,) = (row for row in read(process.stdout.read()) if row["what"] == "memory")
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0 and row["arm"] == "ours"
+    assert row["peak_mb"] + 400 < used.ru_maxrss / 2**10
 
 
 @pytest.mark.process

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from study.machine.options import MachineOptions
 from study.recipes import RECIPES
 from study.recording.bench_lines import Measured
-from study.sweeps.estimate import hours
+from study.sweeps.estimate import bench_command, hours
+from tests.support import SPEC
 
 
 def test_the_hours_of_a_run_are_those_worked_out_by_hand() -> None:
@@ -15,3 +19,16 @@ def test_the_hours_of_a_run_are_those_worked_out_by_hand() -> None:
     assert hours(recipe, Measured(ms_per_step=50.0, evaluation_seconds=20.0, peak_mb=0.0)) == pytest.approx(1.0)
     assert hours(recipe, Measured(ms_per_step=50.0, evaluation_seconds=0.0, peak_mb=0.0)) == pytest.approx(0.5)
     assert hours(recipe, Measured(ms_per_step=0.0, evaluation_seconds=20.0, peak_mb=0.0)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("gpus", "takes"), [("", 3), ("0", 200)])
+def test_a_turn_is_long_enough_for_the_device(
+    gpus: str, takes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that its driver lists; the stand-in for that driver shows nothing of what happens on it."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    assert f"--steps={takes}" in bench_command(SPEC, MachineOptions())
