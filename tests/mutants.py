@@ -140,6 +140,20 @@ MUTANTS = (
         "training/test_captured_step.py",
     ),
     Mutant(
+        "the fused kernels' running variance is the biased one",
+        "study/training/fused/kernels.py",
+        "square / (rows - 1)",
+        "square / rows",
+        "training/fused/test_norm.py",
+    ),
+    Mutant(
+        "the fused kernels add one gradient of two",
+        "study/training/fused/kernels.py",
+        "    if HAS_SECOND:",
+        "    if HAS_SECOND and not RECTIFIES:",
+        "training/fused/test_norm.py",
+    ),
+    Mutant(
         "running averages count a batch twice",
         "study/training/step.py",
         "norm.momentum = 0.0",

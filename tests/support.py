@@ -23,6 +23,8 @@ RESULTS = ROOT / "reports" / "results"
 # One thread, as in the subprocesses: sums come in the same order everywhere, so that equal means equal to the bit.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
 torch.set_num_threads(1)
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is imported: its kernels then run on a CPU
 
 
 class Current:
