@@ -123,11 +123,12 @@ def at_least_one(p: Sequence[float]) -> float:
     return float(np.min(stats.false_discovery_control(known))) if known else nan
 
 
-def prediction_interval(a: Seeds) -> tuple[float, float]:
+def prediction_interval(a: Seeds, resolution: float = 0.0) -> tuple[float, float]:
     """The 95 % prediction interval for one more run; undefined for one run."""
     if len(a) < 2:
         return nan, nan
-    half = float(stats.t.ppf((1 + COVERAGE) / 2, len(a) - 1) * np.std(a, ddof=1) * np.sqrt(1 + 1 / len(a)))
+    deviation = max(float(np.std(a, ddof=1)), resolution)
+    half = float(stats.t.ppf((1 + COVERAGE) / 2, len(a) - 1) * deviation * np.sqrt(1 + 1 / len(a)))
     return float(np.mean(a)) - half, float(np.mean(a)) + half
 
 

@@ -50,11 +50,6 @@ def span(values: Sequence[float]) -> str:
     return f"{min(values):.2f} to {max(values):.2f} (n = {len(values)})"
 
 
-def interval(low: float, high: float) -> str:
-    """``8.2 to 9.1`` with two decimals, or a dash where the bounds are undefined."""
-    return NONE if math.isnan(low) else f"{low:.2f} to {high:.2f}"
-
-
 def millions(count: float) -> str:
     """``0.27 M`` for 269,722 parameters."""
     return f"{count / 1e6:.2f} M"

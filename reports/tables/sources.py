@@ -26,7 +26,7 @@ PEER_CAPTION = (
     "One run each unless stated otherwise. A row is one protocol: compare only within a row. "
     "Rows that are left out of the column of public re-runs say why."
 )
-RUN_COLUMNS = ("run", "test errors", "device", "precision", "devices", "commit", "data", "weights")
+RUN_COLUMNS = ("run", "test errors", "device", "precision", "devices", "commit", "plan", "data", "weights")
 
 
 def peer_table(e: Evidence) -> Table:
@@ -97,7 +97,7 @@ def run_table(runs: pd.DataFrame) -> Table:
     """A row per run that counts: what its numbers rest on."""
     ordered = runs.sort_values(["dataset", "recipe", "shortcut", "depth", "seed"])
     rows = [_run_row(run) for run in ordered.to_dict("records")]
-    return Table("Runs that count", RUN_COLUMNS, rows, "Data and weights: the first ten digits of their SHA-256.")
+    return Table("Runs that count", RUN_COLUMNS, rows, "Plan, data and weights: the first ten digits of their SHA-256.")
 
 
 def _run_row(run: dict[Hashable, Any]) -> tuple[TableCell, ...]:
@@ -109,6 +109,7 @@ def _run_row(run: dict[Hashable, Any]) -> tuple[TableCell, ...]:
         str(run["precision"]),
         f"{run['world_size']:.0f}",
         _commit(run),
+        short(run["plan"]) if isinstance(run["plan"], str) else NONE,
         short(run["data_fingerprint"]),
         short(run["weights_sha256"]),
     )
