@@ -1,4 +1,4 @@
-"""How the paper trained each network, with citations, and where this study departs from it.
+"""How the paper trained each network, with citations; study/departures.py says where this study departs from it.
 
 Lengths are counted in steps. What data set and depth determine is derived, not configured (rule 2).
 """
@@ -180,72 +180,3 @@ def per_device_batch(recipe: Recipe, world_size: int) -> int:
             f"use one of: {', '.join(map(str, fitting))}"
         )
     return recipe.batch // world_size
-
-
-@dataclass(frozen=True)
-class Departure:
-    """One difference from the paper, for the report."""
-
-    what: str
-    paper: str
-    ours: str
-
-
-DEPARTURES: tuple[Departure, ...] = (
-    Departure(
-        "training images",
-        "a 45k/5k split is named where the schedule was found; on how many images the nets trained is not said",
-        "`paper` trains on all 50,000, `paper45k` on a class-balanced 45,000",
-    ),
-    Departure(
-        "momentum and learning rate",
-        "Caffe keeps the learning rate inside the velocity",
-        "PyTorch multiplies it outside, which differs in the steps after each drop",
-    ),
-    Departure(
-        "batch norm at test",
-        "exact averages over a large training batch after training (the authors' release notes)",
-        "running averages with momentum 0.1",
-    ),
-    Departure(
-        "batch norm in training",
-        "two GPUs of 64 images each",
-        "the images of one device: 128 on one device, 64 on two; recorded with each run",
-    ),
-    Departure(
-        "warm-up of 110 layers and more",
-        "0.01 until the training error is below 80 %, about 400 iterations; how it was measured is not said",
-        f"the error over {WARMUP_WINDOW} steps (6,400 images), looked at every {WARMUP_WINDOW} steps",
-    ),
-    Departure(
-        "the last batch of an epoch",
-        "not said",
-        "batches run on across epochs, so that each has exactly 128 images",
-    ),
-    Departure(
-        "initial weights of the classifier",
-        "not said",
-        "He's normal, without the factor for ReLU; biases zero",
-    ),
-    Departure(
-        "the learning rate on ImageNet",
-        '"divided by 10 when the error plateaus"',
-        "after 150,000 and 300,000 of 600,000 steps, where Fig. 4's curves drop; `plateau` follows the training error",
-    ),
-    Departure(
-        "the per-pixel mean on ImageNet",
-        "how it was taken and used at sizes other than 224x224 is not said",
-        "of the training images' centre crops at 256; stretched bilinearly for the fully convolutional test",
-    ),
-    Departure(
-        "colour augmentation on ImageNet",
-        "[21]'s, whose principal components were not published",
-        "those that fb.resnet.torch measured, standard deviation 0.1",
-    ),
-    Departure(
-        "crops on ImageNet",
-        "the image is resized, then cropped",
-        "the crop alone is resized, moved by at most half a pixel of the file; large images are decoded at a half, "
-        "quarter or eighth where that suffices",
-    ),
-)

@@ -26,6 +26,7 @@ FLOORS = {  # from the roof to the ground
     "study.data": "data sets, batch order, batches",
     "study.recording": "run records, provenance, W&B",
     "study.machine": "options and devices",
+    "study.departures": "where the study departs from the paper",
     "study.recipes": "how the paper trained each network",
     "study.network": "every network; imports torch only",
     "study.spec": "the five factors that name a run",
@@ -39,7 +40,7 @@ REPORT_FLOORS = {
     "reports.paper": "the paper's numbers and curves",
 }
 # What reports, which imports no torch, takes from study.
-SHARED = {"study.commands.flags", "study.recording", "study.recipes", "study.spec"}
+SHARED = {"study.commands.flags", "study.departures", "study.recording", "study.recipes", "study.spec"}
 
 
 def files() -> list[Path]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from reports.judging import stats
 from reports.judging.claim import Finding, claim
-from reports.judging.evidence import Evidence, Runs, papers_110, runs_of
+from reports.judging.evidence import Evidence, Runs, first_below, papers_110, runs_of
 from reports.judging.forms import (
     alike,
     all_of,
@@ -213,15 +213,8 @@ def _gap(plain: Runs, residual: Runs) -> Runs:
 
 
 def _below_chance(e: Evidence, run: str) -> tuple[float, float]:
-    """Between which steps the training error of a run first falls below chance; infinite if it never does."""
-    mine = e.history[e.history["run"] == run].sort_values("step") if len(e.history) else e.history
-    if mine.empty:
-        return 0.0, float("inf")
-    steps, below = list(mine["step"]), list(mine["train/top1_error"] < plan().chance_error[e.comparison.dataset])
-    if not any(below):
-        return float("inf"), float("inf")
-    first = below.index(True)
-    return float(steps[first - 1]) if first else 0.0, float(steps[first])
+    """Between which steps the training error of a run first falls below chance."""
+    return first_below(e, run, plan().chance_error[e.comparison.dataset])
 
 
 def _of(runs: Runs, finding: Finding) -> Finding:

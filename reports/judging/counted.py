@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pandas as pd
 
 from reports.judging import stats
 from reports.judging.claim import Finding, claim
-from reports.judging.evidence import Evidence
+from reports.judging.evidence import Evidence, first_below, runs_of
 from reports.judging.forms import counted
-from reports.judging.plan import Planned
+from reports.judging.plan import Planned, PlannedNet
 from reports.paper import numbers as paper
 
 
@@ -67,6 +68,46 @@ def projection_doubles(e: Evidence, p: Planned) -> Finding:
     low, high = p.margins
     sentence = f"A projection multiplies a bottleneck's parameters by {size:.2f} and its multiply-adds by {work:.2f}."
     return counted(low < size < high and low < work < high, sentence, size)
+
+
+@claim("C35", in_miniature=True)
+def convergence_rates(e: Evidence, p: Planned) -> Finding:
+    """How many times as many steps 56 layers take as 20 to the level, in plain and in residual nets, by seed."""
+    level, bound = p.margins
+    found = [_steps_to(e, net, level) for net in p.nets]
+    names = [e.title((net.depth, net.shortcut)) for net in p.nets]
+    seeds = sorted(set.intersection(*(set(steps) for steps in found)))
+    if not seeds:
+        absent = tuple(name for name, steps in zip(names, found, strict=True) if not steps) or ("a seed of all four",)
+        return Finding(f"No run of {' and '.join(absent)} with its evaluations.", missing=absent)
+    times = [[found[i + 1][seed][1] / found[i][seed][1] for i in (0, 2)] for seed in seeds]
+    holds = [plain > bound > residual for plain, residual in times]
+    listed = "; ".join(f"plain {_times(plain)}, residual {_times(residual)}" for plain, residual in times)
+    sentence = f"Steps to {level:g} % training error at 56 layers over those at 20: {listed}."
+    runs = tuple(steps[seed][0] for steps in found for seed in seeds)
+    effect = sum(plain for plain, _ in times) / len(times)
+    done = counted(stats.count(holds, p.seeds), sentence, effect if math.isfinite(effect) else math.nan)
+    return replace(done, theirs=_papers_times(level), n=(len(seeds),) * len(p.nets), runs=runs)
+
+
+def _steps_to(e: Evidence, net: PlannedNet, level: float) -> dict[int, tuple[str, float]]:
+    """The run and the step of the first evaluation with a training error below the level, by seed."""
+    side = runs_of(e, net, "test_error")
+    between = [first_below(e, run, level) for run in side.runs]
+    rows = zip(side.seeds, side.runs, between, strict=True)
+    return {seed: (run, first) for seed, run, (last, first) in rows if (last, first) != (0.0, math.inf)}
+
+
+def _times(value: float) -> str:
+    """A ratio of steps: ``5.0 times``; infinite or undefined if a net never gets to the level."""
+    return f"{value:.1f} times" if math.isfinite(value) else "without end"
+
+
+def _papers_times(level: float) -> float:
+    """The same ratio on the digitised curves of Fig. 6's plain nets."""
+    curves = paper.curves("fig6_plain.csv").query("split == 'train' and error < @level")
+    first = curves.groupby("net")["step"].min()
+    return float(first["plain-56"] / first["plain-20"])
 
 
 def _gradient_ratios(e: Evidence) -> pd.DataFrame:

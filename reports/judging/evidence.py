@@ -183,6 +183,23 @@ def runs_of(e: Evidence, net: PlannedNet, metric: str, failures_count: bool = Fa
     return Runs(name, net, seeds, values, runs, theirs, frozenset(failed) & {*runs})
 
 
+def first_below(e: Evidence, run: str, level: float) -> tuple[float, float]:
+    """Between which steps the training error of a run first falls below a level.
+
+    Returns:
+        The last evaluation before and the first one below; both infinite if it never is, 0 and infinity if the run has
+        no evaluations.
+    """
+    mine = e.history[e.history["run"] == run].sort_values("step") if len(e.history) else e.history
+    if mine.empty:
+        return 0.0, math.inf
+    steps, below = list(mine["step"]), list(mine["train/top1_error"] < level)
+    if not any(below):
+        return math.inf, math.inf
+    first = below.index(True)
+    return float(steps[first - 1]) if first else 0.0, float(steps[first])
+
+
 def failed_runs(e: Evidence, net: Net, recipe: str | None = None) -> set[str]:
     """The names of a network's runs that failed: those that diverged, and those that ended in their warm-up."""
     found, diverged = e.net(net, recipe), e.failures(net, recipe)
