@@ -10,13 +10,13 @@ from __future__ import annotations
 import gc
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -28,15 +28,14 @@ from scipy.stats import quantile_test
 from study.bench import measures
 from study.bench.arms import Arm, Bare, Contender, Loader, Ours
 from study.bench.floor import floor
+from study.bench.jobs import join
 from study.bench.memory import memory
 from study.data.datasets import dataset_info, load_in_memory
 from study.data.interface import Batches
 from study.machine.device import configure_torch, peak_memory_mb
-from study.machine.gpus import visible_gpus
-from study.machine.mps import shared_gpus
 from study.machine.options import MachineOptions
 from study.machine.resolve import resolve_precision, step_mode
-from study.recording.bench_lines import read, say
+from study.recording.bench_lines import say
 from study.recording.provenance import now, provenance
 from study.spec import InputError, Spec, check_choice
 from study.training.step import compile_blocks
@@ -138,31 +137,10 @@ def bench_memory(spec: Spec, machine: MachineOptions) -> int:
     return 0
 
 
-def bench_jobs(arguments: Sequence[str], jobs: Sequence[int]) -> int:
-    """Measure the images per second of one device when several runs share it; return the exit status.
-
-    Args:
-        arguments: The flags of the bench that each run executes, in a process of its own.
-        jobs: The numbers of runs at the same time.
-
-    Raises:
-        InputError: A run failed.
-    """
-    command = [sys.executable, "-m", "study", "bench", *arguments, "--arms=ours"]
-    gpu = visible_gpus()[:1]
-    for count in jobs:
-        threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
-        with shared_gpus(gpu, count > 1) as service:
-            variables = os.environ | threads | (service[gpu[0]] if gpu else {})
-            runs = [subprocess.Popen(command, env=variables, stdout=subprocess.PIPE) for _ in range(count)]
-            rows = [row for run in runs for row in read(run.communicate()[0].decode())]
-        speeds = [row["images_per_second"] for row in rows if row["what"] == "step"]
-        if len(speeds) < count:
-            raise InputError(
-                f"{count - len(speeds)} of {count} runs at the same time failed; give smaller numbers to --jobs"
-            )
-        say("jobs", jobs=count, images_per_second=sum(speeds), of_each=speeds)
-    return 0
+def join_window(spec: Spec, machine: MachineOptions, folder: Path, together: int) -> int:
+    """Be one of the processes that `bench_jobs` starts; return the exit status."""
+    contender = _contender(spec, machine)
+    return join(contender, step_mode(contender.machine, in_memory=True), folder, together)
 
 
 def compare(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 from study.commands.flags import Verbs, add_options, read_options
 from study.machine.options import MachineOptions, flag, group_names
+from study.recipes import recipe_for
 from study.spec import DATASETS, SHORTCUTS, InputError, Spec, check_choice
 
 MACHINE = (*group_names("step"), "data")
-REPEATED = ("dataset", "depth", "shortcut", "rounds", "steps")  # given again to each of several runs at a time
+REPEATED = ("dataset", "depth", "shortcut")  # given again to each of several runs at a time
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -28,6 +30,17 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--steps", default=5, type=int, help="training steps per turn (default: %(default)s)")
     parser.add_argument("--memory", action="store_true", help="only measure the memory that one step takes")
     parser.add_argument("--jobs", help="only measure the speed of several runs at the same time, as in 1,2,4")
+    parser.add_argument(
+        "--ways",
+        default="processes,one-process",
+        help="with --jobs: a process for each run, or one for all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seconds", default=10.0, type=float, help="with --jobs: how long all are counted (default: %(default)s)"
+    )
+    # What each process that --jobs starts is given: where its window is announced, and how many runs it has.
+    parser.add_argument("--window", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--together", default=0, type=int, help=argparse.SUPPRESS)
     parser.add_argument(
         "--pipeline", action="store_true", help="only measure how many ImageNet images per second one core reads"
     )
@@ -63,11 +76,25 @@ def _bench_training(options: argparse.Namespace, machine: MachineOptions, jobs: 
 
     quiet()
     if jobs:
-        repeated = [f"{flag(name)}={getattr(options, name)}" for name in REPEATED]
-        return run.bench_jobs([*repeated, *machine.flags(MACHINE)], jobs)
+        return _bench_jobs(options, machine, jobs)
+    if options.window:
+        return run.join_window(spec, machine, Path(options.window), options.together)
     if options.memory:
         return run.bench_memory(spec, machine)
     return run.bench(spec, machine, options.arms.split(","), options.rounds, options.steps)
+
+
+def _bench_jobs(options: argparse.Namespace, machine: MachineOptions, jobs: list[int]) -> int:
+    from study.bench.jobs import WAYS, bench_jobs
+
+    ways = [way for way in WAYS if way in options.ways.split(",")]
+    for way in options.ways.split(","):
+        check_choice("way", way, WAYS)
+    if options.seconds <= 0:
+        raise InputError(f"--seconds={options.seconds} must be more than 0")
+    repeated = [f"{flag(name)}={getattr(options, name)}" for name in REPEATED]
+    batch = recipe_for(Spec(options.dataset, options.depth, options.shortcut)).batch
+    return bench_jobs([*repeated, *machine.flags(MACHINE)], batch, jobs, ways, options.seconds)
 
 
 def _counts(jobs: str) -> list[int]:

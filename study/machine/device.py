@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import resource
 import shutil
@@ -20,6 +21,8 @@ PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 FLOAT_BYTES = 4
 RECORD_BYTES = 50 * 2**20  # a record without its checkpoints is smaller
 STATUS = Path("/proc/self/status")
+MEMORY = Path("/proc/meminfo")
+GROUP = Path("/sys/fs/cgroup")  # of this container, if it is one
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -107,3 +110,16 @@ def peak_memory_mb() -> float:
     if line:  # not from getrusage, which on Linux begins with the peak of the process that started this one
         return int(line.split()[0]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def free_memory_mb() -> float:
+    """The free memory in MiB: of the GPU if there is one, else of the machine or of this container."""
+    if torch.cuda.is_available():
+        return torch.cuda.mem_get_info()[0] / 2**20
+    free = int(MEMORY.read_text().partition("MemAvailable:")[2].split()[0]) / 2**10 if MEMORY.exists() else math.inf
+    limit = (GROUP / "memory.max").read_text().strip() if (GROUP / "memory.max").exists() else "max"
+    if limit == "max":
+        return free
+    used = int((GROUP / "memory.current").read_text())
+    cached = int((GROUP / "memory.stat").read_text().partition("inactive_file ")[2].split()[0])
+    return min(free, (int(limit) - used + cached) / 2**20)
