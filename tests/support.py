@@ -93,10 +93,10 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", *arguments]
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run ``python -m ...`` to its end."""
     variables = os.environ | ENVIRONMENT | environment
-    return subprocess.run(command(*arguments), env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command(*arguments), env=variables, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
 
 
 SPEC = Spec("digits", 8, "A", "smoke", 3)

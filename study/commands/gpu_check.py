@@ -40,5 +40,5 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.rehearse and not has_cuda():
         raise InputError("there is no GPU here; to run the same stages on the CPU, add --rehearse")
-    setup = Setup(options.out.absolute(), options.data.absolute(), REHEARSAL if options.rehearse else FULL)
+    setup = Setup(options.out, options.data, REHEARSAL if options.rehearse else FULL)
     return check(setup, options.minutes, options.retry)

@@ -34,7 +34,7 @@ class Ended:
     words: tuple[str, ...]
 
 
-def run(command: Sequence[str], files: Path, limit: float, environment: Mapping[str, str], folder: Path) -> Ended:
+def run(command: Sequence[str], files: Path, limit: float, environment: Mapping[str, str]) -> Ended:
     """Run a command to its end or its limit; at the limit it is told to stop, then killed with all that it started.
 
     Args:
@@ -42,7 +42,6 @@ def run(command: Sequence[str], files: Path, limit: float, environment: Mapping[
         files: Where its output goes: ``.out``, and ``.log`` for standard error, which is added to.
         limit: Seconds.
         environment: Its environment variables.
-        folder: Where it runs.
 
     Raises:
         OSError: The files cannot be written.
@@ -57,7 +56,6 @@ def run(command: Sequence[str], files: Path, limit: float, environment: Mapping[
             stdout=output,
             stderr=errors,
             env=dict(environment),
-            cwd=folder,
             start_new_session=True,  # Ctrl-C reaches it through us, and it ends with whatever it started
             preexec_fn=die_with_parent,  # no half of a check goes on if this process is killed
         )

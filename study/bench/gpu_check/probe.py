@@ -107,8 +107,8 @@ def _machine(options: argparse.Namespace) -> MachineOptions:
 VERBS = {"versions": versions, "data": data, "losses": show_losses, "profile": show_profile}
 
 
-def main() -> int:
-    """Run this process's own arguments and return the exit status; 2 for what cannot be done here."""
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line above."""
     parser = argparse.ArgumentParser(prog="study.bench.gpu_check.probe")
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("--dataset", default="digits")
@@ -117,7 +117,12 @@ def main() -> int:
     parser.add_argument("--step", default="plain")
     parser.add_argument("--precision", default="32")
     parser.add_argument("--data", default=Path("data"), type=Path)
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Run this process's own arguments and return the exit status; 2 for what cannot be done here."""
+    options = parser().parse_args()
     quiet()
     try:
         return VERBS[options.verb](options)

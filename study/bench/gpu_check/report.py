@@ -11,8 +11,9 @@ from pathlib import Path
 
 from study.bench.gpu_check import tables
 from study.bench.gpu_check.advice import advice
+from study.bench.gpu_check.rules import best
 from study.bench.gpu_check.scale import Scale
-from study.bench.gpu_check.state import State
+from study.bench.gpu_check.state import State, with_status
 
 REPORT = "report.md"
 PARTS = {
@@ -49,9 +50,15 @@ def report(scale: Scale, out: Path, state: State, waiting: Mapping[str, str]) ->
     return "\n".join(section for section in sections if section)
 
 
-def summary(state: State, path: Path) -> str:
-    """Two lines for the terminal."""
-    return f"{_counts(state)}\nreport: {path}"
+def summary(scale: Scale, state: State, path: Path) -> str:
+    """A few lines for the terminal: how many stages ended how, which failed, the fastest way, and where to read on."""
+    lines = [_counts(state)]
+    if failed := [each.stage for each in with_status(list(state.latest.values()), "failed")]:
+        lines.append(f"failed: {', '.join(failed)}")
+    depth = scale.turns[-1].depth
+    if way := best(state, scale, depth):
+        lines.append(f"fastest at {depth} layers with the CPU's losses: {' '.join(way.flags)}")
+    return "\n".join([*lines, f"report: {path}"])
 
 
 def _counts(state: State) -> str:

@@ -73,8 +73,11 @@ class Call:
     def _is_done(self, stage: Stage) -> bool:
         result = self.state.latest.get(stage.name)
         is_final = result is not None and result.status in FINAL and not stage.is_repeated
-        is_retried = self.retries and result is not None and result.status != "passed"
-        return stage.name in self.tried or (is_final and not is_retried)
+        return stage.name in self.tried or (is_final and not self._is_retried(result))
+
+    def _is_retried(self, result: Result | None) -> bool:
+        """Whether this call still has to run a stage again that failed or was refused."""
+        return self.retries and result is not None and result.status != "passed" and result.stage not in self.tried
 
     def obstacle(self, stage: Stage) -> str:
         """Why a stage cannot run whatever the time; "" if it can."""
@@ -93,8 +96,9 @@ class Call:
         return stage.limit * self.setup.scale.slack
 
     def left_of_part(self, stage: Stage) -> float:
-        """Seconds that are left for a part, over all calls."""
-        used = sum(each.seconds for each in self.state.results if each.part == stage.part)
+        """Seconds that are left for a part, over all calls; what is run again gives its time back."""
+        of_part = [each for each in self.state.latest.values() if each.part == stage.part]
+        used = sum(each.seconds for each in of_part if not self._is_retried(each))
         return self.setup.scale.parts.get(stage.part, float("inf")) - used
 
     def write_report(self) -> None:
@@ -119,7 +123,7 @@ class Call:
         limit = self.seconds_for(stage)
         files = self.setup.out / "logs" / stage.name
         files.parent.mkdir(exist_ok=True)
-        ended = child.run(argv(stage), files, limit, self._environment(stage), ROOT)
+        ended = child.run(argv(stage), files, limit, self._environment(stage))
         lines = (*read(ended.output), *measured(stage, ended.output))
         status, why = judge(self.setup.scale, stage, ended, lines, self.state, is_cut=limit < self.limit(stage))
         words = ended.words if status in ("failed", "refused") else ()
@@ -150,7 +154,7 @@ def check(setup: Setup, minutes: float, retries: bool) -> int:
         try:
             call = Call(setup, 60 * minutes, retries)
             status = _until_interrupted(call)
-            print(summary(call.state, setup.out / REPORT))
+            print(summary(setup.scale, call.state, setup.out / REPORT))
         except OSError as error:
             raise InputError(
                 f"{setup.out} cannot be written ({error.strerror}); what is there is whole: make room, then run the "

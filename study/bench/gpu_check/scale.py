@@ -35,11 +35,10 @@ class Scale:
         is_rehearsal: Whether it does without a GPU.
         candidates: The ways to train that are compared.
         trained: Those by which digits are trained to a summary.
-        tests: The tests that are run, as an argument of pytest.
         losses: Number of steps whose losses are compared.
         turns: The networks whose steps are measured, from the shallowest on.
         deepest: The deepest one, which only the fastest ways take; None for none.
-        jobs: Numbers of runs at a time, an argument of ``study bench --jobs``.
+        jobs: Numbers of runs at a time, and seconds for which they are counted, as flags of `study bench`.
         jobs_least: Seconds without which that is not begun.
         cells: What is trained in the time that is left.
         cell_least: Seconds without which a cell is not begun.
@@ -50,11 +49,10 @@ class Scale:
     is_rehearsal: bool
     candidates: tuple[Candidate, ...]
     trained: tuple[Candidate, ...]
-    tests: str
     losses: int
     turns: tuple[Turn, ...]
     deepest: Turn | None
-    jobs: str
+    jobs: tuple[str, ...]
     jobs_least: float
     cells: tuple[TimedCell, ...]
     cell_least: float
@@ -75,12 +73,11 @@ FULL = Scale(
     is_rehearsal=False,
     candidates=ON_A_GPU,
     trained=(Candidate("graph", "tf32"), Candidate("plain", "tf32")),
-    tests="tests",
     losses=20,
     turns=(Turn(20, 5, 200, 90), Turn(110, 3, 200, 150)),
     deepest=Turn(1202, 1, 100, 180),
-    jobs="1,2,4",
-    jobs_least=90,
+    jobs=("--jobs=1,2,4", "--seconds=5"),
+    jobs_least=60,
     cells=(
         _cifar(110, "A", 0, 480),
         _cifar(56, "none", 0, 240),
@@ -101,11 +98,10 @@ REHEARSAL = Scale(
     is_rehearsal=True,
     candidates=REHEARSED,
     trained=(Candidate("plain", "32"), Candidate("compiled", "32", is_extra=True)),
-    tests="tests/training/test_step.py",
     losses=5,
     turns=(Turn(8, 2, 5, 90),),
     deepest=None,
-    jobs="2",
+    jobs=("--jobs=2", "--seconds=1"),
     jobs_least=5,
     cells=(
         TimedCell(Spec("digits", 8, "A", "mini"), 120),

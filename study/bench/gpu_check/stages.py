@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from os.path import relpath
 from pathlib import Path
 
 from study.bench.gpu_check import rules
@@ -87,6 +88,12 @@ def dataset(setup: Setup, state: State) -> str:
     return "cifar10" if state.passed("data") and not setup.scale.is_rehearsal else "digits"
 
 
+def turns(setup: Setup, state: State) -> tuple[Turn, ...]:
+    """The networks whose steps are measured: on a GPU without CIFAR-10 only the shallowest, as that time is lost."""
+    is_whole = state.passed("data") or setup.scale.is_rehearsal
+    return setup.scale.turns if is_whole else setup.scale.turns[:1]
+
+
 def _basics(setup: Setup) -> Iterator[Stage]:
     """Part 1: does anything work at all?"""
     yield Stage("versions", 1, "versions and device", (*PROBE, "versions"), 90, is_repeated=True)
@@ -98,9 +105,16 @@ def _basics(setup: Setup) -> Iterator[Stage]:
         yield Stage(
             f"digits-{candidate.step}", 1, title, command, 120, is_extra=candidate.is_extra, record=Record(runs, spec)
         )
-    if (ROOT / "tests").is_dir() and find_spec("pytest"):
-        command = ("-m", "pytest", "-q", "-n0", "-m", "gpu", "-p", "no:cacheprovider", setup.scale.tests)
-        yield Stage("tests", 1, f"the GPU tests of {setup.scale.tests}", command, 200)
+    if (files := _gpu_tests()) and find_spec("pytest") and find_spec("hypothesis"):
+        settings = ("-c", relpath(ROOT / "pyproject.toml"), "-o", "addopts=--import-mode=importlib")
+        command = ("-m", "pytest", "-q", "-m", "gpu", *settings, *files)
+        yield Stage("tests", 1, "the GPU tests", command, 200)
+
+
+def _gpu_tests() -> list[str]:
+    """The files that have tests for a GPU; none where the study is installed without its tests."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [relpath(file) for file in files if "pytest.mark.gpu\n" in file.read_text()]
 
 
 def _measurements(setup: Setup, state: State) -> Iterator[Stage]:
@@ -114,7 +128,7 @@ def _measurements(setup: Setup, state: State) -> Iterator[Stage]:
             yield _compared(setup, each, step, 2)
     for candidate in setup.scale.candidates:
         if not candidate.is_extra:
-            for turn in setup.scale.turns:
+            for turn in turns(setup, state):
                 yield _timed(setup, state, candidate, turn, 2)
     if rules.is_slow(state):
         yield _profiled(setup, state)
@@ -124,7 +138,7 @@ def _extras(setup: Setup, state: State) -> Iterator[Stage]:
     """Part 3: ways to train that may be faster, the deepest network, and several runs at a time."""
     for step in steps(setup.scale.candidates, is_extra=True):
         yield _compared(setup, dataset(setup, state), step, 3)
-    for turn in setup.scale.turns:
+    for turn in turns(setup, state):
         for candidate in setup.scale.candidates:
             if candidate.is_extra and not rules.is_left(state, setup.scale, candidate, turn.depth):
                 yield _timed(setup, state, candidate, turn, 3)
@@ -141,12 +155,12 @@ def _deepest(setup: Setup, state: State) -> Iterator[Stage]:
 
 
 def _jobs(setup: Setup, state: State) -> Iterator[Stage]:
-    best = rules.best(state, setup.scale, setup.scale.turns[0].depth)
-    if best:
-        turn = setup.scale.turns[0]
-        command = (*_bench(setup, dataset(setup, state), best, turn), f"--jobs={setup.scale.jobs}")
-        title = f"images per second of several runs at a time, {turn.depth} layers, {best.name}"
-        yield Stage("jobs", 3, title, command, 150, least=setup.scale.jobs_least)
+    """Several runs of the shallowest network at a time, each in a process of its own and all in one."""
+    turn = setup.scale.turns[0]
+    if way := rules.best(state, setup.scale, turn.depth, with_extras=False):
+        command = (*_bench(setup, dataset(setup, state), way, turn), *setup.scale.jobs)
+        title = f"images per second of several runs at a time, {turn.depth} layers, {way.name}"
+        yield Stage("jobs", 3, title, command, 180, least=setup.scale.jobs_least)
 
 
 def _cells(setup: Setup, state: State) -> Iterator[Stage]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from study.bench.gpu_check.candidates import Candidate
-from study.bench.gpu_check.rules import DATA_SETS, LOSS_MARGIN, times
+from study.bench.gpu_check.rules import DATA_SETS, MARGINS, times
 from study.bench.gpu_check.scale import Scale
 from study.bench.gpu_check.state import Result, State
 
@@ -57,37 +57,25 @@ def _values(line: dict[str, object]) -> str:
 
 
 def losses(state: State) -> Iterator[str]:
-    """The last compared loss of each way to take a step, beside the CPU's."""
+    """The losses of each way to take a step beside the CPU's: at the first, the fifth and the last step."""
     rows = []
     for name, result in state.latest.items():
         found, reference = result.find("losses"), _reference(state, name)
         if name.startswith("losses-") and found and reference:
             ours, theirs = found["losses"], reference["losses"]
-            worst = max(abs(a - b) for a, b in zip(ours, theirs, strict=False))
-            rows.append(
-                (
-                    found["dataset"],
-                    found["step"],
-                    len(ours),
-                    ours[-1],
-                    theirs[-1],
-                    _off(ours, theirs),
-                    worst,
-                    result.status,
-                )
-            )
-    head = ("data set", "step", "steps", "last loss", "on the CPU", "off by", "most at any step", "result")
-    lines = list(table(head, rows))
-    if lines:
-        yield from (
-            f"Losses in true fp32, without TF32; at the last step they may differ by {LOSS_MARGIN:g}.",
-            "",
-            *lines,
-        )
+            last = (len(ours), float(ours[-1]), float(theirs[-1]))
+            rows.append((found["dataset"], found["step"], *last, *_most(ours, theirs), result.status))
+    upto = [f"off by, to step {step}" for step, _ in MARGINS[:-1]]
+    head = ("data set", "step", "steps", "last loss", "on the CPU", *upto, "off by, to the last", "result")
+    if lines := list(table(head, rows)):
+        allowed = ", ".join(f"{most:g} to step {step}" for step, most in MARGINS[:-1])
+        text = f"Losses in true fp32, without TF32, at a small rate. Allowed: {allowed}, {MARGINS[-1][1]:g} after it."
+        yield from (text, "", *lines)
 
 
-def _off(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    return f"{abs(ours[-1] - theirs[-1]):.2g}"
+def _most(ours: Sequence[float], theirs: Sequence[float]) -> list[str]:
+    """The largest difference up to the last step of each margin."""
+    return [f"{max(abs(a - b) for a, b in zip(ours[:last], theirs[:last], strict=False)):.1e}" for last, _ in MARGINS]
 
 
 def _reference(state: State, name: str) -> dict[str, list[float]]:
@@ -146,9 +134,8 @@ def jobs(state: State) -> Iterator[str]:
     """Images per second by the number of runs at a time."""
     result = state.latest.get("jobs")
     lines = [line for line in result.lines if line["what"] == "jobs"] if result else []
-    yield from table(
-        ("runs at a time", "images/s of all"), [(line["jobs"], line["images_per_second"]) for line in lines]
-    )
+    rows = [(line["jobs"], line.get("way"), line["images_per_second"], line.get("peak_mb")) for line in lines]
+    yield from table(("runs at a time", "way", "images/s of all", "peak MB"), rows)
 
 
 def cells(state: State) -> Iterator[str]:
