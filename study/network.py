@@ -93,7 +93,9 @@ class PadShortcut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Skip pixels and add channels of zeros: (N, C, H, W) -> (N, C + extra, H / stride, W / stride)."""
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+        # The average of one pixel, and not a slice, whose gradient would leave the channels-last memory format.
+        kept = F.avg_pool2d(x, 1, self.stride) if self.stride > 1 else x
+        return F.pad(kept, (0, 0, 0, 0, 0, self.extra))
 
 
 class Projection(nn.Sequential):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from copy import deepcopy
 
 import pytest
 import torch
@@ -108,6 +109,44 @@ def test_option_a_has_no_parameters_and_keeps_gradients_exact() -> None:
     expected = torch.zeros_like(x)
     expected[:, :, ::2, ::2] = 1
     assert not list(shortcut.parameters()) and torch.equal(x.grad, expected)
+
+
+class SlicedShortcut(nn.Module):
+    """Option A as the paper's words have it: every second pixel, then zeros."""
+
+    def __init__(self, shortcut: PadShortcut) -> None:
+        super().__init__()
+        self.extra, self.stride = shortcut.extra, shortcut.stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize(("dataset", "depth", "size"), [("cifar10", 8, 32), ("cifar10", 20, 32), ("imagenet", 50, 63)])
+def test_option_a_stays_in_channels_last_and_changes_no_bit(dataset: str, depth: int, size: int, half: bool) -> None:
+    """Logits and gradients equal those of a slice, whose gradient leaves the memory format of all others."""
+    torch.manual_seed(0)
+    net = build(dataset, depth, "A").to(memory_format=torch.channels_last)
+    sliced = deepcopy(net)
+    for block in [module for module in sliced.modules() if isinstance(module, BasicBlock | network.Bottleneck)]:
+        if isinstance(block.shortcut, PadShortcut):
+            block.shortcut = SlicedShortcut(block.shortcut)
+    images = torch.randn(2, 3, size, size).to(memory_format=torch.channels_last)
+    results, formats = [], []
+    for one in (net, sliced):
+        kept: list[bool] = []
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            x, labels = images, torch.arange(2)
+            for part in (layer for stage in list(one.children())[:-2] for layer in stage.children()):
+                x = part(x)
+                x.register_hook(lambda g, kept=kept: kept.append(g.is_contiguous(memory_format=torch.channels_last)))
+            loss = F.cross_entropy(one.head(one.pool(x)), labels)
+        loss.backward()
+        results.append([loss.detach(), *(weight.grad for weight in one.parameters())])
+        formats.append(kept[1:])  # the first is that of the global average, one value for a whole channel
+    assert all(map(torch.equal, *results))
+    assert all(formats[0]) and not all(formats[1]), "the slice shows that this test would see it"
 
 
 def test_in_place_steps_leave_gradients_right() -> None:

@@ -96,29 +96,20 @@ class Ours:
 
     Args:
         contender: What is trained.
-        step_mode: How steps are taken, ``plain`` or ``graph``.
+        step_mode: How steps are taken.
         steps_per_call: Number of steps per `training_step` of Lightning.
-        prepare: Changes the network before training, as `compile_blocks` does.
     """
 
-    def __init__(
-        self,
-        contender: Contender,
-        step_mode: StepMode,
-        steps_per_call: int = STEPS_PER_CALL,
-        prepare: Callable[[nn.Module], None] | None = None,
-    ) -> None:
+    def __init__(self, contender: Contender, step_mode: StepMode, steps_per_call: int = STEPS_PER_CALL) -> None:
         self.contender, self.steps_per_call = contender, steps_per_call
         self.module = TrainingModule(contender.spec, contender.arrays, step_mode, contender.machine.checkpoint_every)
         if contender.make is not None:
             self.module.net = contender.net()  # type: ignore[assignment]
-        if prepare is not None:
-            prepare(self.module.net)
 
     def turn(self, steps: int) -> float:
         """Run one fit whose uncounted and counted steps fall into separate calls of `training_step`."""
         module, steps_per_call = self.module, min(self.steps_per_call, steps)
-        uncounted = 1 if module.step_mode == "plain" else EAGER_STEPS + 1
+        uncounted = 1 if module.step_mode in ("plain", "compiled") else EAGER_STEPS + 1
         begin = steps_per_call * -(-uncounted // steps_per_call)
         module.steps_per_call, module.step = steps_per_call, begin - uncounted
         module.schedule = Schedule(replace(module.recipe, steps=begin + steps, evaluations=1))

@@ -38,7 +38,6 @@ from study.machine.resolve import resolve_precision, step_mode
 from study.recording.bench_lines import say
 from study.recording.provenance import now, provenance
 from study.spec import InputError, Spec, check_choice
-from study.training.step import compile_blocks
 from study.training.train import quiet
 
 ARMS = ("ours", "plain", "bare", "loader", "compiled")
@@ -154,7 +153,8 @@ def compare(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
 def _contender(spec: Spec, machine: MachineOptions) -> Contender:
     precision = resolve_precision(machine.precision, dataset_info(spec.dataset).pixels)
     configure_torch(precision)
-    return Contender(spec, load_in_memory(spec.dataset, machine.data), replace(machine, precision=precision))
+    taken = replace(machine, precision=precision, step=step_mode(machine, in_memory=True))
+    return Contender(spec, load_in_memory(spec.dataset, machine.data), taken)
 
 
 def _machine(contender: Contender) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _arm(name: str, contender: Contender) -> Arm:
         case "plain":
             return Ours(contender, "plain", steps_per_call=1)
         case "compiled":
-            return Ours(contender, step_mode(contender.machine, in_memory=True), prepare=compile_blocks)
+            return Ours(contender, step_mode(replace(contender.machine, step="compiled"), in_memory=True))
         case "bare":
             return Bare(contender)
         case _:

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from study.machine.compiler import compiler_problem
 from study.machine.device import has_cuda, has_native_bf16, has_tf32
 from study.machine.options import MachineOptions, Precision, StepMode, is_first_rank
 from study.spec import InputError
 
 PAYING_PIXELS = 32 * 32  # on smaller images (digits) a step is limited by the host, and bf16 only adds casts
-UNBUILT: tuple[StepMode, ...] = ("compiled", "compiled-graph", "fused-graph")
+UNBUILT = ("compiled-graph", "fused-graph")
 
 
 def resolve(
@@ -81,21 +82,39 @@ def resolve_precision(precision: Precision, pixels: int) -> Precision:
 
 
 def step_mode(machine: MachineOptions, in_memory: bool) -> StepMode:
-    """Choose how steps are taken: as a captured ``graph`` on one GPU that holds the images, else ``plain``.
+    """Choose how steps are taken; ``auto`` is a captured ``graph`` on one GPU that holds the images, else ``plain``.
 
     Raises:
         InputError: A way is requested that this machine cannot take.
     """
-    if machine.step == "plain":
-        return "plain"
     if machine.step in UNBUILT:
         raise InputError(f"--step={machine.step} is not built yet; give --step=auto")
-    lacks = {
-        "a GPU": not has_cuda(),
-        "one device": machine.world_size > 1,
-        "images in memory": not in_memory,
-    }
-    missing = [what for what, is_missing in lacks.items() if is_missing]
-    if machine.step == "graph" and missing:
-        raise InputError(f"--step=graph needs {' and '.join(missing)}; give --step=auto, which uses a graph if it can")
-    return "plain" if missing else "graph"
+    if machine.step == "auto":
+        return "plain" if _lacks("graph", machine, in_memory) else "graph"
+    if missing := _lacks(machine.step, machine, in_memory):
+        raise InputError(
+            f"--step={machine.step} needs {' and '.join(missing)}; give --step=auto, which takes what it can"
+        )
+    if machine.step == "compiled" and (problem := compiler_problem()):
+        print(f"study: --step=compiled is not possible here, as {problem}; steps are plain", file=sys.stderr)
+        return "plain"
+    return machine.step
+
+
+def _lacks(mode: StepMode, machine: MachineOptions, in_memory: bool) -> list[str]:
+    """What a way to take steps needs and this run has not."""
+    if mode == "plain":
+        return []
+    if mode == "compiled":
+        needs = {
+            "a CPU": not has_cuda(),
+            "one process": machine.world_size == 1,
+            "--checkpoint-every=0": machine.checkpoint_every == 0,
+        }
+    else:
+        needs = {
+            "a GPU": has_cuda(),
+            "one device": machine.world_size == 1,
+            "images in memory": in_memory,
+        }
+    return [what for what, is_there in needs.items() if not is_there]

@@ -7,7 +7,7 @@ itself, because one `training_step` may take many of them, and because a resumed
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -24,10 +24,12 @@ from study.machine.options import StepMode
 from study.recipes import Recipe, per_device_batch, recipe_for
 from study.recording.evaluation import Evaluation
 from study.spec import Spec
+from study.training.compiling import compile_forward
 from study.training.errors import ConfusionMatrix, Tally
 from study.training.schedule import Schedule
 from study.training.step import (
     STEPS_PER_CALL,
+    Forward,
     GraphSteps,
     PlainSteps,
     ResidentSteps,
@@ -49,7 +51,7 @@ class TrainingModule(pl.LightningModule):
         dataset: Its images, before they are on the device.
         net: The network.
         schedule: The learning rate, with the recipe that it follows.
-        step_mode: How steps are taken, ``plain`` or ``graph``.
+        step_mode: How steps are taken.
         checkpoint_every: Number of blocks between kept activations; 0 keeps all.
         steps_per_call: Largest number of steps in one `training_step`.
         step: Number of updates so far.
@@ -98,10 +100,22 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """SGD with momentum, decaying every parameter (Sec. 4.2)."""
-        recipe, fused = self.recipe, self.device.type == "cuda"
+        recipe = self.recipe
         return torch.optim.SGD(
-            self.net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=fused
+            self.net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=self._is_fused
         )
+
+    @property
+    def _is_fused(self) -> bool:
+        """Whether one kernel updates all weights. Not in plain steps on a CPU: it rounds differently."""
+        return self.device.type == "cuda" or self.step_mode == "compiled"
+
+    @cached_property
+    def _forward(self) -> Forward:
+        """The forward pass of training."""
+        if self.step_mode == "compiled":
+            return compile_forward(self.net)
+        return in_segments(self.net, self.checkpoint_every) if self.checkpoint_every else self.net
 
     def on_fit_start(self) -> None:
         """Restore the counts of an interrupted interval on rank 0."""
@@ -116,12 +130,13 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Choose how steps are taken, now that the checkpoint is loaded."""
-        forward = in_segments(self.net, self.checkpoint_every) if self.checkpoint_every else self.net
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
+        for group in optimizer.param_groups:
+            group["fused"] = self._is_fused  # a checkpoint of another path may have set it otherwise
         # Lightning's own backward prepares DDP, and costs a small network a third of its step on top.
         backward = self.manual_backward if self.trainer.world_size > 1 else torch.autograd.backward
-        take_one = partial(update, forward, optimizer, self._count, backward)
+        take_one = partial(update, self._forward, optimizer, self._count, backward)
         self._steps = PlainSteps(take_one, optimizer, self._batch, single=self.device.type == "cuda")
         if self.step_mode == "graph" and isinstance(self.images, Images):
             self._steps = GraphSteps(ResidentSteps(take_one, optimizer, self.images, self.spec.seed))

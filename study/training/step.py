@@ -201,17 +201,8 @@ def uncounted_batches(net: nn.Module) -> Iterator[list[Tensor]]:
             norm.num_batches_tracked = counter
 
 
-def compile_blocks(net: nn.Module) -> None:
-    """Let torch fuse the elementwise operations of each block; equal blocks share their code, at any depth.
-
-    The bench compares it (``--arms=ours,compiled``). Training does not use it, because no GPU has been faster with it.
-    """
-    torch._dynamo.config.recompile_limit = 64  # beyond the default of 8, blocks would silently not be compiled
-    for block in _blocks(net):
-        block.compile()
-
-
-def _blocks(net: nn.Module) -> list[nn.Module]:
+def blocks(net: nn.Module) -> list[nn.Module]:
+    """The blocks of a network of this study, in the order in which images pass them."""
     stages = [stage for name, stage in net.named_children() if name.startswith("stage")]
     return [block for stage in stages for block in stage.children()]
 
@@ -223,8 +214,8 @@ def in_segments(net: nn.Module, every: int) -> Forward:
         net: A network of this study, with stem, stages, pool and head.
         every: Number of blocks in a segment.
     """
-    blocks = _blocks(net)
-    segments = [nn.Sequential(*blocks[i : i + every]) for i in range(0, len(blocks), every)]
+    parts = blocks(net)
+    segments = [nn.Sequential(*parts[i : i + every]) for i in range(0, len(parts), every)]
     stem, pool, head = (net.get_submodule(name) for name in ("stem", "pool", "head"))
 
     def forward(images: Tensor) -> Tensor:
