@@ -44,8 +44,12 @@ ARMS = ("ours", "plain", "bare", "loader", "compiled")
 FEWEST = 6  # rounds: with fewer, even the extremes do not contain the median with 95 % confidence
 
 
-def bench(spec: Spec, machine: MachineOptions, arms: Sequence[str], rounds: int, steps: int) -> int:
+def bench(
+    spec: Spec, machine: MachineOptions, arms: Sequence[str], rounds: int, steps: int, brief: bool = False
+) -> int:
     """Compare the arms on one cell; ours must be among them. Return the exit status.
+
+    With `brief`, only the steps are measured.
 
     Raises:
         InputError: An arm is unknown or cannot train this cell.
@@ -59,6 +63,8 @@ def bench(spec: Spec, machine: MachineOptions, arms: Sequence[str], rounds: int,
         _say_speed(contender, name, turns, steps)
         if name != "ours":
             say("ratio", cell=spec.name, ours_to=name, **compare(seconds["ours"], turns))
+    if brief:
+        return 0
     say("evaluation", cell=spec.name, **measures.evaluation(contender, _images(ways["ours"])))
     if len(arms) == 1:  # before the floor, which allocates large matrices
         say("memory", cell=spec.name, arm="ours", peak_mb=peak_memory_mb())

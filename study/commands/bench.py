@@ -28,6 +28,7 @@ def add_parser(verbs: Verbs) -> None:
         "--rounds", default=15, type=int, help="rounds, in each of which every arm takes a turn (default: %(default)s)"
     )
     parser.add_argument("--steps", default=5, type=int, help="training steps per turn (default: %(default)s)")
+    parser.add_argument("--brief", action="store_true", help="only compare the steps of the arms, and nothing else")
     parser.add_argument("--memory", action="store_true", help="only measure the memory that one step takes")
     parser.add_argument("--jobs", help="only measure the speed of several runs at the same time, as in 1,2,4")
     parser.add_argument(
@@ -81,7 +82,7 @@ def _bench_training(options: argparse.Namespace, machine: MachineOptions, jobs: 
         return run.join_window(spec, machine, Path(options.window), options.together)
     if options.memory:
         return run.bench_memory(spec, machine)
-    return run.bench(spec, machine, options.arms.split(","), options.rounds, options.steps)
+    return run.bench(spec, machine, options.arms.split(","), options.rounds, options.steps, options.brief)
 
 
 def _bench_jobs(options: argparse.Namespace, machine: MachineOptions, jobs: list[int]) -> int:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 
+from study.bench.choose import kept_choices
 from study.data.datasets import DATA_SETS
 from study.data.interface import Check, checked
+from study.machine.compiler import cache_folder
 from study.machine.device import has_cuda, has_native_bf16
 from study.recording.wandb import account
 
@@ -21,6 +23,7 @@ NEEDED_BYTES = 2**30  # with less free space runs will soon stop: the checkpoint
 def examine(data: Path, runs: Path) -> Iterator[Check]:
     """Check everything that a run may need."""
     yield checked("device", _device)
+    yield _steps()
     for info in DATA_SETS:
         yield from info.check(data)
     yield _disk(runs)
@@ -33,6 +36,17 @@ def _device() -> str:
         return f"CPU only, {os.cpu_count()} cores, {half}; enough for digits and for the recipes smoke and mini"
     names = {torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
     return f"{torch.cuda.device_count()} x {', '.join(sorted(names))}, CUDA {torch.version.cuda}"
+
+
+def _steps() -> Check:
+    """What `--step=auto` has chosen for long runs on this machine."""
+    folder = cache_folder() / "steps"
+    chosen = [f"{one['for']['dataset']}-{one['for']['depth']} {one['chosen']}" for one in kept_choices()]
+    if not chosen:
+        return Check(
+            "steps", "sound", f"--step=auto measures before the first long run, and keeps its choice in {folder}"
+        )
+    return Check("steps", "sound", f"--step=auto has chosen: {', '.join(chosen)}; to measure again, remove {folder}")
 
 
 def _disk(runs: Path) -> Check:

@@ -37,7 +37,10 @@ def run(options: argparse.Namespace) -> int:
     if summary := Record(machine.runs, spec).summary():  # before torch is imported, which takes seconds
         print(f"{spec.name} is finished already: {describe(Evaluation.from_row(summary))}")
         return 0
+    from study.bench.choose import choose
     from study.training.train import quiet, train
 
     quiet()
-    return train(spec, machine)
+    is_new = not Record(machine.runs, spec).provenance()  # a resumed run keeps how it takes its steps
+    machine, choice = choose(spec, machine) if is_new else (machine, None)
+    return train(spec, machine, choice)

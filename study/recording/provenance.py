@@ -38,7 +38,7 @@ def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerp
         "commit": commit(),
         "dirty": is_modified(),
         "versions": {"python": platform.python_version(), **{name: release(name) for name in packages}},
-        "device": torch.cuda.get_device_name() if has_cuda() else _processor(),
+        "device": device_name(),
         "threads": torch.get_num_threads(),
         "world_size": machine.world_size,
         "per_device_batch": per_device_batch(recipe, machine.world_size),
@@ -66,6 +66,11 @@ def plan_digest(path: Path = PLAN) -> str | None:
 def now() -> str:
     """The current time in UTC, in the format of the records: ``2026-11-25T14:00:00+00:00``."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def device_name() -> str:
+    """The name of the GPU, or of the processor where there is none."""
+    return torch.cuda.get_device_name() if has_cuda() else _processor()
 
 
 def _processor() -> str:

@@ -22,7 +22,7 @@ from study.machine.device import (
 )
 from study.machine.options import MachineOptions, has_slice, is_first_rank, is_under_torchrun
 from study.machine.resolve import resolve, step_mode
-from study.recording.evaluation import Summary, describe
+from study.recording.evaluation import Row, Summary, describe
 from study.recording.provenance import now, provenance
 from study.recording.record import Record
 from study.recording.wandb import mirror as tracking
@@ -43,8 +43,13 @@ def quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 
-def train(spec: Spec, machine: MachineOptions) -> int:
+def train(spec: Spec, machine: MachineOptions, step_choice: Row | None = None) -> int:
     """Train a cell, or resume its training.
+
+    Args:
+        spec: The cell.
+        machine: Where and how it is trained.
+        step_choice: How `--step=auto` was decided, for the provenance.
 
     Returns:
         The exit status: 0 when finished, 128 + signal when interrupted after a checkpoint.
@@ -62,7 +67,9 @@ def train(spec: Spec, machine: MachineOptions) -> int:
     configure_torch(machine.precision)
     module = TrainingModule(spec, load_dataset(spec, machine.data), mode, machine.checkpoint_every)
     if is_first_rank():
-        record.open(provenance(spec, machine, mode, module.dataset.fingerprint) | {"wandb_id": tracking.new_id()})
+        begun = provenance(spec, machine, mode, module.dataset.fingerprint)
+        chosen = {"step_choice": step_choice} if step_choice else {}
+        record.open(begun | chosen | {"wandb_id": tracking.new_id()})
     try:
         if is_first_rank():  # other ranks may get here before the folder exists
             check_disk(record.folder, module.parameter_count)

@@ -101,6 +101,7 @@ def test_the_status_is_2_if_something_is_broken_and_0_if_it_is_only_missing(
     assert cli.run(words) == 0
     assert [row.split()[0] for row in capsys.readouterr().out.splitlines()] == [
         "device",
+        "steps",
         *DATASETS,
         "runs",
         "wandb",
