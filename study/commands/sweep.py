@@ -11,7 +11,12 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb: a sweep file, what to do with its cells, and where they run."""
     parser = verbs.add_parser("sweep", help="run the cells of a sweep file on this machine, without W&B")
     parser.add_argument("file", help="a sweep file, or the name of one of this study's, as in digits")
-    parser.add_argument("--jobs", type=int, default=1, help="cells that run at the same time (default: %(default)s)")
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=1,
+        help="cells that run at the same time; auto measures for a minute how many pay (default: %(default)s)",
+    )
     parser.add_argument("--status", action="store_true", help="only show the progress of each cell")
     parser.add_argument("--dry-run", action="store_true", help="only show the commands")
     parser.add_argument("--estimate", action="store_true", help="only measure a few steps; show hours and memory")
@@ -33,4 +38,17 @@ def run(options: argparse.Namespace) -> int:
         return local.show_status(cells, machine.runs)
     if options.dry_run:
         return local.show_commands(cells, machine)
-    return local.run(cells, machine, options.jobs)
+    if options.jobs is not None:
+        return local.run(cells, machine, options.jobs)
+    from study.sweeps.auto import choose_jobs
+
+    return local.run(cells, machine, choose_jobs(cells, machine))
+
+
+def _jobs(value: str) -> int | None:
+    """The number of jobs; None for ``auto``."""
+    if value == "auto":
+        return None
+    if not value.lstrip("-").isdecimal():
+        raise argparse.ArgumentTypeError(f"{value!r} is neither a number nor auto")
+    return int(value)

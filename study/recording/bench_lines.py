@@ -74,6 +74,31 @@ class Measured:
             raise InputError(f"the bench printed no {missing}; see what it prints: python -m study bench") from None
 
 
+@dataclass(frozen=True)
+class SharedRate:
+    """What the choice of a number of runs needs of a bench of runs at the same time.
+
+    Attributes:
+        images_per_second: Of all of them.
+        free_mb: Memory that was free while they ran, in megabytes.
+    """
+
+    images_per_second: float
+    free_mb: float
+
+    @classmethod
+    def read(cls, text: str) -> SharedRate:
+        """Read the output of a bench of one number of runs, each in a process of its own.
+
+        Raises:
+            InputError: The line is missing.
+        """
+        for line in read(text):
+            if line["what"] == "jobs":
+                return cls(line["images_per_second"], line["free_mb"])
+        raise InputError("the bench printed no 'jobs'; see what it prints: python -m study bench --jobs=1")
+
+
 def _shorten(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.4g}")

@@ -51,16 +51,25 @@ def measure(spec: Spec, machine: MachineOptions) -> Measured:
     Raises:
         InputError: The bench failed; the message has the last line that it printed.
     """
-    done = subprocess.run(bench_command(spec, machine), capture_output=True, text=True)
-    if done.returncode:
-        words = done.stderr.strip().splitlines() or ["it printed nothing"]
-        raise InputError(f"{spec.name} cannot be measured: {words[-1]}")
-    return Measured.read(done.stdout)
+    return Measured.read(run_bench(spec, machine, turns()))
 
 
-def bench_command(spec: Spec, machine: MachineOptions) -> list[str]:
-    """The command that measures one network, in turns that are long enough for the device."""
+def turns() -> list[str]:
+    """The flags of a bench whose turns are long enough for the device."""
+    return [*QUICK, f"--steps={STEPS['gpu' if has_gpu() else 'cpu']}"]
+
+
+def run_bench(spec: Spec, machine: MachineOptions, words: Sequence[str]) -> str:
+    """What `study bench` prints of one network, measured in a process of its own.
+
+    Raises:
+        InputError: The bench failed; the message has the last line that it printed.
+    """
     factors = [f"--{name}={spec.factors[name]}" for name in ("dataset", "depth", "shortcut")]
     options = machine.flags([*group_names("step"), "data"])
-    steps = f"--steps={STEPS['gpu' if has_gpu() else 'cpu']}"
-    return [sys.executable, "-m", "study", "bench", *factors, *options, *QUICK, steps]
+    command = [sys.executable, "-m", "study", "bench", *factors, *options, *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it printed nothing"]
+        raise InputError(f"{spec.name} cannot be measured: {said[-1]}")
+    return done.stdout

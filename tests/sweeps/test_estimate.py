@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from study.machine.options import MachineOptions
 from study.recipes import RECIPES
 from study.recording.bench_lines import Measured
-from study.sweeps.estimate import bench_command, hours
-from tests.support import SPEC
+from study.sweeps.estimate import hours, turns
 
 
 def test_the_hours_of_a_run_are_those_worked_out_by_hand() -> None:
@@ -31,4 +29,4 @@ def test_a_turn_is_long_enough_for_the_device(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
-    assert f"--steps={takes}" in bench_command(SPEC, MachineOptions())
+    assert f"--steps={takes}" in turns()
