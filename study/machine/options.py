@@ -17,6 +17,7 @@ from study.spec import InputError, check_choice
 Precision = Literal["auto", "32", "tf32", "bf16"]
 Step = Literal["auto", "plain", "graph", "compiled", "compiled-graph", "fused-graph"]
 StepMode = Literal["plain", "graph", "compiled", "compiled-graph", "fused-graph"]  # what `auto` becomes on a machine
+CAPTURED: tuple[StepMode, ...] = ("graph", "compiled-graph", "fused-graph")  # replayed as one CUDA graph
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 Group = Literal["run", "step", "place"]
 

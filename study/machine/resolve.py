@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from study.machine.compiler import compiler_problem
@@ -16,7 +17,6 @@ from study.machine.options import MachineOptions, Precision, StepMode, is_first_
 from study.spec import InputError
 
 PAYING_PIXELS = 32 * 32  # on smaller images (digits) a step is limited by the host, and bf16 only adds casts
-UNBUILT = ("compiled-graph", "fused-graph")
 
 
 def resolve(
@@ -87,8 +87,6 @@ def step_mode(machine: MachineOptions, in_memory: bool) -> StepMode:
     Raises:
         InputError: A way is requested that this machine cannot take.
     """
-    if machine.step in UNBUILT:
-        raise InputError(f"--step={machine.step} is not built yet; give --step=auto")
     if machine.step == "auto":
         return "plain" if _lacks("graph", machine, in_memory) else "graph"
     if missing := _lacks(machine.step, machine, in_memory):
@@ -116,5 +114,7 @@ def _lacks(mode: StepMode, machine: MachineOptions, in_memory: bool) -> list[str
             "a GPU": has_cuda(),
             "one device": machine.world_size == 1,
             "images in memory": in_memory,
+            "--checkpoint-every=0": mode == "graph" or machine.checkpoint_every == 0,
+            "the package triton": mode == "graph" or find_spec("triton") is not None,
         }
     return [what for what, is_there in needs.items() if not is_there]

@@ -20,7 +20,7 @@ from study import network
 from study.data.images import Images
 from study.data.interface import Batches, DataSet
 from study.data.sampling import evaluation_shares
-from study.machine.options import StepMode
+from study.machine.options import CAPTURED, StepMode
 from study.recipes import Recipe, per_device_batch, recipe_for
 from study.recording.evaluation import Evaluation
 from study.spec import Spec
@@ -108,13 +108,17 @@ class TrainingModule(pl.LightningModule):
     @property
     def _is_fused(self) -> bool:
         """Whether one kernel updates all weights. Not in plain steps on a CPU: it rounds differently."""
-        return self.device.type == "cuda" or self.step_mode == "compiled"
+        return self.device.type == "cuda" or self.step_mode != "plain"
 
     @cached_property
     def _forward(self) -> Forward:
         """The forward pass of training."""
-        if self.step_mode == "compiled":
+        if self.step_mode in ("compiled", "compiled-graph"):
             return compile_forward(self.net)
+        if self.step_mode == "fused-graph":
+            from study.training.fused.network import fused  # needs triton, which torch has for some machines only
+
+            return fused(self.net)
         return in_segments(self.net, self.checkpoint_every) if self.checkpoint_every else self.net
 
     def on_fit_start(self) -> None:
@@ -138,7 +142,7 @@ class TrainingModule(pl.LightningModule):
         backward = self.manual_backward if self.trainer.world_size > 1 else torch.autograd.backward
         take_one = partial(update, self._forward, optimizer, self._count, backward)
         self._steps = PlainSteps(take_one, optimizer, self._batch, single=self.device.type == "cuda")
-        if self.step_mode == "graph" and isinstance(self.images, Images):
+        if self.step_mode in CAPTURED and isinstance(self.images, Images):
             self._steps = GraphSteps(ResidentSteps(take_one, optimizer, self.images, self.spec.seed))
 
     def train_dataloader(self) -> Ranges:

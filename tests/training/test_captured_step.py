@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from study.recipes import RECIPES, Recipe
 from study.recording.record import Record
 from study.spec import Spec
 from study.training.callbacks import Interrupted
+from study.training.compiling import compile_forward
 from study.training.module import TrainingModule
 from study.training.schedule import Schedule
 from study.training.step import EAGER_STEPS
@@ -51,11 +53,9 @@ class Rounded(Schedule):
 class Fused(TrainingModule):
     """Training by torch's fused SGD also where it is plain."""
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        sgd = super().configure_optimizers()
-        for group in sgd.param_groups:
-            group |= {"fused": True, "foreach": False}
-        return sgd
+    @property
+    def _is_fused(self) -> bool:
+        return True
 
 
 class StopAt(Callback):
@@ -153,6 +153,45 @@ def few(arrays: Arrays) -> Arrays:
         test_images=arrays.test_images[:50],
         test_labels=arrays.test_labels[:50],
     )
+
+
+SHORT = replace(shortened(RECIPES["digits"]["mini"], steps=7), batch=8, evaluations=1)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_the_fused_forward_is_captured_and_resumes(
+    precision: Precision, tmp_path: Path, log: standin.Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its kernels are interpreted, and recorded like torch's own operations."""
+    from tests.training.fused.interpreted import network as fused
+    from tests.training.fused.interpreted import norm
+
+    monkeypatch.setattr(norm, "PROGRAMS", 1)  # the interpreter takes as long for a program of one row as for a thousand
+    images = few(load_digits())
+    plain = make("plain", SHORT, arrays=images)
+    plain.__dict__["_forward"] = fused.fused(plain.net)
+    fit(plain, tmp_path / "plain", precision)
+    captured = fit(make("fused-graph", SHORT, arrays=images), tmp_path / "captured", precision)
+    assert (log.captures, log.replays) == (1, SHORT.steps - EAGER_STEPS)
+    assert_same(captured, plain)
+
+    if precision == "bf16":
+        with pytest.raises(Interrupted):
+            fit(make("fused-graph", SHORT, arrays=images), tmp_path / "stopped", precision, stop=2)
+        resumed = fit(make("fused-graph", SHORT, arrays=images), tmp_path / "stopped", precision)
+        assert_same(resumed, captured)
+
+
+def test_the_compiled_forward_is_captured(tmp_path: Path, log: standin.Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced by torch's compiler into the same operations, without its C++ or CUDA kernels, which a tape can't see."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    images = few(load_digits())
+    plain = make("plain", SHORT, arrays=images)
+    plain.__dict__["_forward"] = compile_forward(plain.net)
+    fit(plain, tmp_path / "plain", "32")
+    captured = fit(make("compiled-graph", SHORT, arrays=images), tmp_path / "captured", "32")
+    assert (log.captures, log.replays) == (1, SHORT.steps - EAGER_STEPS)
+    assert_same(captured, plain)
 
 
 def test_streams_wait_for_each_other_around_each_step_before_the_capture(tmp_path: Path, log: standin.Log) -> None:

@@ -6,7 +6,6 @@ bf16 by one operation, as are their gradients back. Parameters, statistics and s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch.nn import functional as F
 
 from study.network import BasicBlock, Bottleneck, Projection, ResNet
 from study.training.fused.norm import norm_add_relu
-from study.training.step import Forward
+from study.training.step import Forward, blocks
 
 Weights = dict[nn.Conv2d, Tensor]  # of each convolution, in the precision of its arithmetic
 Pair = tuple[Tensor, Tensor]  # one activation twice: for the layers of a block, and for its shortcut
@@ -51,7 +50,8 @@ def fused(net: ResNet) -> Forward:
     def forward(images: Tensor) -> Tensor:
         weights = dict(zip(convolutions, _weights(convolutions, images.device.type), strict=True))
         pair = _stem(net, images, weights)
-        for block in _blocks(net):
+        for block in blocks(net):
+            assert isinstance(block, BasicBlock | Bottleneck)
             pair = _block(block, pair, weights)
         logits: Tensor = net.head(net.pool(pair[0]))
         return logits
@@ -65,12 +65,6 @@ def _weights(convolutions: list[nn.Conv2d], device: str) -> tuple[Tensor, ...]:
         return weights
     cast: tuple[Tensor, ...] = _Cast.apply(torch.get_autocast_dtype(device), *weights)
     return cast
-
-
-def _blocks(net: ResNet) -> Iterator[BasicBlock | Bottleneck]:
-    for name, stage in net.named_children():
-        if name.startswith("stage"):
-            yield from stage.children()  # type: ignore[misc]
 
 
 def _stem(net: ResNet, images: Tensor, weights: Weights) -> Pair:
