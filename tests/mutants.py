@@ -363,6 +363,27 @@ MUTANTS = (
         "_CIFAR10 = Recipe()",
         "test_recipes.py",
     ),
+    Mutant(
+        "a loss that is no number is right",
+        "study/bench/gpu_check/rules.py",
+        "if not difference <= margin(step):",
+        "if difference > margin(step):",
+        "bench/test_gpu_check.py",
+    ),
+    Mutant(
+        "a compiled step need not be clearly faster",
+        "study/bench/gpu_check/rules.py",
+        "default=math.inf) / EXTRA_GAIN",
+        "default=math.inf)",
+        "bench/test_gpu_check.py",
+    ),
+    Mutant(
+        "a call uses its last minute",
+        "study/bench/gpu_check/run.py",
+        "+ seconds - min(MARGIN, LARGEST_MARGIN * seconds)",
+        "+ seconds",
+        "bench/test_gpu_check.py",
+    ),
 )
 
 

@@ -64,6 +64,9 @@ def judge(
         return "refused", _last(ended)
     if ended.status != 0:
         return "failed", f"{_describe(ended.status)}: {_last(ended)}"
+    taken = {line["step_path"] for line in lines if line.get("step_path")}
+    if stage.step and taken - {stage.step}:
+        return "refused", f"its steps were {', '.join(taken)}: {_last(ended)}"
     why = _why_wrong(scale, stage, lines, state)
     return ("failed", why) if why else ("passed", "")
 

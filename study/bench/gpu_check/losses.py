@@ -16,8 +16,7 @@ from torch.profiler import profile as torch_profile
 
 from study.data.datasets import load_in_memory
 from study.machine.device import configure_torch, has_cuda
-from study.machine.options import MachineOptions
-from study.machine.resolve import step_mode
+from study.machine.options import MachineOptions, StepMode
 from study.recording.bench_lines import Line
 from study.recording.record import Record
 from study.spec import Spec
@@ -31,30 +30,31 @@ RATE = 1e-3
 BEFORE = 10  # steps that are not profiled: the eager ones before a capture, and the first replays
 
 
-def losses(spec: Spec, machine: MachineOptions, steps: int) -> list[float]:
+def losses(spec: Spec, machine: MachineOptions, mode: StepMode, steps: int) -> list[float]:
     """The loss of each of the first steps at the rate `RATE`, one step per call.
 
     Args:
         spec: The cell.
-        machine: How a step is taken, and in which precision.
+        machine: The precision, and where the images are.
+        mode: How a step is taken.
         steps: Number of steps.
 
     Raises:
-        InputError: This machine cannot take such steps, or the images are missing.
+        InputError: The images are missing.
     """
     watch = _Losses()
-    _fit(spec, machine, steps, watch, RATE)
+    _fit(spec, machine, mode, steps, watch, RATE)
     return watch.losses
 
 
-def profile(spec: Spec, machine: MachineOptions, steps: int, shown: int = 12) -> Iterator[Line]:
+def profile(spec: Spec, machine: MachineOptions, mode: StepMode, steps: int, shown: int = 12) -> Iterator[Line]:
     """The operations or kernels that take most of the device's time, after some steps that are not counted.
 
     Yields:
         One line each: name, number of calls and milliseconds per step, from the slowest on.
     """
     watch = _Profile()
-    _fit(spec, machine, BEFORE + steps, watch)
+    _fit(spec, machine, mode, BEFORE + steps, watch)
     events = sorted(watch.profiler.key_averages(), key=_time, reverse=True)
     for event in events[:shown]:
         yield {"name": event.key[:80], "calls": event.count / steps, "ms": _time(event) / 1e3 / steps}
@@ -65,18 +65,12 @@ def _time(event: Any) -> float:
     return float(event.self_device_time_total if has_cuda() else event.self_cpu_time_total)
 
 
-def _fit(spec: Spec, machine: MachineOptions, steps: int, watch: Callback, rate: float | None = None) -> None:
-    """Take steps one by one under a watch; nothing is evaluated and nothing is recorded.
-
-    Args:
-        spec: The cell.
-        machine: How a step is taken, and in which precision.
-        steps: Number of steps.
-        watch: Sees every step.
-        rate: The learning rate of all steps; None for the recipe's.
-    """
+def _fit(
+    spec: Spec, machine: MachineOptions, mode: StepMode, steps: int, watch: Callback, rate: float | None = None
+) -> None:
+    """Take steps one by one under a watch, at a rate or at the recipe's; nothing is evaluated and nothing recorded."""
     configure_torch(machine.precision)
-    module = TrainingModule(spec, load_in_memory(spec.dataset, machine.data), step_mode(machine, in_memory=True))
+    module = TrainingModule(spec, load_in_memory(spec.dataset, machine.data), mode)
     module.steps_per_call = 1
     recipe = replace(module.recipe, steps=steps, evaluations=1)
     if rate is not None:

@@ -21,6 +21,7 @@ from study.bench.gpu_check.losses import losses, profile
 from study.data.datasets import dataset_info
 from study.machine.device import DRIVER, has_cuda
 from study.machine.options import MachineOptions
+from study.machine.resolve import step_mode
 from study.recording.bench_lines import say
 from study.recording.version import commit, is_modified, release
 from study.spec import InputError, Spec
@@ -82,16 +83,19 @@ def data(options: argparse.Namespace) -> int:
 
 
 def show_losses(options: argparse.Namespace) -> int:
-    """Print the training loss of each of the first steps of a cell."""
-    found = losses(_cell(options), _machine(options), options.steps)
-    line = {"dataset": options.dataset, "depth": options.depth, "step": options.step, "device": _device_name()}
+    """Print the training loss of each of the first steps of a cell, and how its steps were taken."""
+    machine = _machine(options)
+    mode = step_mode(machine, in_memory=True)
+    found = losses(_cell(options), machine, mode, options.steps)
+    line = {"dataset": options.dataset, "depth": options.depth, "step_path": mode, "device": _device_name()}
     print(json.dumps({"what": "losses", **line, "losses": found}))  # to all digits, which `say` would cut off
     return 0
 
 
 def show_profile(options: argparse.Namespace) -> int:
     """Print which operations take the device's time during some steps."""
-    for line in profile(_cell(options), _machine(options), options.steps):
+    machine = _machine(options)
+    for line in profile(_cell(options), machine, step_mode(machine, in_memory=True), options.steps):
         say("operation", **line)
     return 0
 

@@ -17,6 +17,7 @@ from study.bench.gpu_check import rules
 from study.bench.gpu_check.candidates import Candidate, steps
 from study.bench.gpu_check.scale import Scale, Turn
 from study.bench.gpu_check.state import State
+from study.machine.options import Step
 from study.recording.record import Record
 from study.spec import Spec
 
@@ -58,6 +59,7 @@ class Stage:
         is_repeated: Whether every call runs it.
         record: The record of the run that it must finish.
         goes_on: Whether a later call resumes it where it was stopped.
+        step: How its steps must have been taken; training can fall back to the plain step.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Stage:
     is_repeated: bool = False
     record: Record | None = field(default=None, repr=False)
     goes_on: bool = False
+    step: Step | None = None
 
 
 def plan(setup: Setup, state: State) -> Iterator[Stage]:
@@ -103,7 +106,14 @@ def _basics(setup: Setup) -> Iterator[Stage]:
         command = _train(setup, spec, candidate, runs)
         title = f"{spec.name} by the {candidate.step} step, to its summary"
         yield Stage(
-            f"digits-{candidate.step}", 1, title, command, 120, is_extra=candidate.is_extra, record=Record(runs, spec)
+            f"digits-{candidate.step}",
+            1,
+            title,
+            command,
+            120,
+            is_extra=candidate.is_extra,
+            record=Record(runs, spec),
+            step=candidate.step,
         )
     if (files := _gpu_tests()) and find_spec("pytest") and find_spec("hypothesis"):
         settings = ("-c", relpath(ROOT / "pyproject.toml"), "-o", "addopts=--import-mode=importlib")
@@ -199,10 +209,10 @@ def _losses(setup: Setup, dataset: str, step: str) -> tuple[str, ...]:
     return (*PROBE, "losses", f"--dataset={dataset}", *how, f"--data={setup.data}")
 
 
-def _compared(setup: Setup, dataset: str, step: str, part: int) -> Stage:
+def _compared(setup: Setup, dataset: str, step: Step, part: int) -> Stage:
     name, title = f"losses-{dataset}-{step}", f"losses of the {step} step on {dataset} in fp32, against the CPU's"
     needs, is_extra = (f"reference-{dataset}",), part == 3
-    return Stage(name, part, title, _losses(setup, dataset, step), 150, needs=needs, is_extra=is_extra)
+    return Stage(name, part, title, _losses(setup, dataset, step), 150, needs=needs, is_extra=is_extra, step=step)
 
 
 def _timed(setup: Setup, state: State, candidate: Candidate, turn: Turn, part: int) -> Stage:
@@ -210,7 +220,7 @@ def _timed(setup: Setup, state: State, candidate: Candidate, turn: Turn, part: i
     name, title = f"step-{data}-{turn.depth}-{candidate.name}", f"a step at {turn.depth} layers, {candidate.name}"
     needs = (f"losses-{data}-{candidate.step}",)
     command = _bench(setup, data, candidate, turn)
-    return Stage(name, part, title, command, turn.limit, needs=needs, is_extra=candidate.is_extra)
+    return Stage(name, part, title, command, turn.limit, needs=needs, is_extra=candidate.is_extra, step=candidate.step)
 
 
 def _bench(setup: Setup, dataset: str, candidate: Candidate, turn: Turn) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def losses(state: State) -> Iterator[str]:
         if name.startswith("losses-") and found and reference:
             ours, theirs = found["losses"], reference["losses"]
             last = (len(ours), float(ours[-1]), float(theirs[-1]))
-            rows.append((found["dataset"], found["step"], *last, *_most(ours, theirs), result.status))
+            rows.append((found["dataset"], found["step_path"], *last, *_most(ours, theirs), result.status))
     upto = [f"off by, to step {step}" for step, _ in MARGINS[:-1]]
     head = ("data set", "step", "steps", "last loss", "on the CPU", *upto, "off by, to the last", "result")
     if lines := list(table(head, rows)):
