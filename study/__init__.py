@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from study.network import build
     from study.recipes import RECIPES
     from study.spec import Spec
-    from study.weights.checkpoint import load
+    from study.weights.load import load
 
 __all__ = ["RECIPES", "Spec", "build", "load"]
 
@@ -34,7 +34,7 @@ _MODULES = {
     "RECIPES": "study.recipes",
     "Spec": "study.spec",
     "build": "study.network",
-    "load": "study.weights.checkpoint",
+    "load": "study.weights.load",
 }
 
 

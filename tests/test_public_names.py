@@ -11,7 +11,7 @@ import study
 from study.network import build
 from study.recipes import RECIPES
 from study.spec import Spec
-from study.weights.checkpoint import load
+from study.weights.load import load
 from tests.support import ROOT
 
 QUICK = """

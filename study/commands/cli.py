@@ -5,10 +5,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from study.commands import bench, complexity, doctor, gpu_check, launch, prepare, probe, sweep, test, train
+from study.commands import (
+    bench,
+    complexity,
+    doctor,
+    export,
+    gpu_check,
+    launch,
+    prepare,
+    probe,
+    push,
+    sweep,
+    test,
+    train,
+)
 from study.commands.flags import Parser, add_version, entry
 
-VERBS = (train, sweep, launch, test, probe, prepare, doctor, bench, gpu_check, complexity)
+VERBS = (train, sweep, launch, test, probe, export, push, prepare, doctor, bench, gpu_check, complexity)
 
 
 def parser() -> Parser:

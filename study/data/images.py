@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from study.data.interface import Bytes, Ints, Reduce
+from study.data.interface import Bytes, Floats, Ints, Reduce
 from study.data.sampling import generator, rank_slice, visited
 from study.recipes import Recipe
 
@@ -43,6 +43,12 @@ class Arrays:
     def test_size(self) -> int:
         """Number of test images."""
         return len(self.test_labels)
+
+    def mean(self, recipe: Recipe) -> Floats:
+        """Average the training images of a recipe pixel by pixel (Sec. 4.2), in levels: (H, W, C)."""
+        chosen = self.train_images[subset(self.train_labels, recipe.train_images)]
+        mean: Floats = chosen.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
 
     def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Images:
         """Make the batches of a recipe on a device."""
@@ -111,9 +117,8 @@ class Images:
         keep = subset(arrays.train_labels, recipe.train_images)
         self.recipe, self.peak = recipe, arrays.peak
         train = arrays.train_images[keep]
-        mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)[None]
         self.crops = _crops(torch.from_numpy(train).to(device), recipe.pad)
-        self.mean_crops = _crops(torch.from_numpy(mean).to(device), recipe.pad)[0]
+        self.mean_crops = _crops(torch.from_numpy(arrays.mean(recipe)[None]).to(device), recipe.pad)[0]
         self.train_labels = torch.from_numpy(arrays.train_labels[keep]).to(device)
         self.test_images = torch.from_numpy(arrays.test_images).to(device)
         self.test_labels = torch.from_numpy(arrays.test_labels).to(device)

@@ -20,6 +20,7 @@ from study.recipes import Recipe
 from study.spec import InputError
 
 Bytes = NDArray[np.uint8]  # pixels
+Floats = NDArray[np.float32]  # a mean image
 Ints = NDArray[np.int64]  # labels, image numbers, crop corners
 Reduce = Callable[[Tensor], Tensor]  # sums over ranks
 Health = Literal["sound", "absent", "unsound"]
@@ -77,6 +78,13 @@ class DataSet(Protocol):
     @property
     def is_subset(self) -> bool:
         """Whether images or classes of the published data set are missing."""
+
+    @property
+    def peak(self) -> int:
+        """The brightest level of a pixel."""
+
+    def mean(self, recipe: Recipe) -> Floats:
+        """Average the training images of a recipe pixel by pixel, in levels: (H, W, C)."""
 
     @property
     def evaluation_batch(self) -> int:

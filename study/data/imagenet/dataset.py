@@ -10,7 +10,7 @@ import torch
 
 from study.data.imagenet import folder
 from study.data.imagenet.batches import Jpegs
-from study.data.imagenet.folder import CLASSES, Folder
+from study.data.imagenet.folder import CLASSES, Folder, Mean
 from study.data.imagenet.prepare import prepare
 from study.data.imagenet.read_ahead import worker_count
 from study.data.imagenet.readers import CROP
@@ -24,6 +24,7 @@ class ImageNet:
 
     folder: Folder
     evaluation_batch: int = 100  # images
+    peak: int = 255  # the brightest level of a pixel
 
     @property
     def fingerprint(self) -> str:
@@ -50,6 +51,10 @@ class ImageNet:
     def is_subset(self) -> bool:
         """Whether it was prepared with ``--subset``."""
         return self.folder.subset
+
+    def mean(self, recipe: Recipe) -> Mean:
+        """Return the per-pixel mean of the training images, in levels: (224, 224, 3)."""
+        return self.folder.mean
 
     def on(self, device: torch.device, recipe: Recipe, devices: int = 1) -> Jpegs:
         """Make the batches of a recipe on a device, one of `devices` for which this machine's cores read images."""
