@@ -19,12 +19,19 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "--recalibrate", action="store_true", help="recompute the batch-norm statistics on training images first"
     )
+    parser.add_argument("--like", help="the CIFAR-10 network of files that others published, as in cifar10-56-A")
+    parser.add_argument("--commit", help="with --like: the commit of the repository that they come from")
+    parser.add_argument("--out", type=Path, help="with --like: measure the training images too, and write records here")
     add_options(parser, ["data"])
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Test the subjects and print their errors."""
+    if options.like:
+        from study.protocols.public import measure_public
+
+        return measure_public(options.subjects, options.like, options.commit, options.data, options.out)
     from study.protocols.evaluate import evaluate
 
     return evaluate(options.subjects, options.protocol, options.data, options.recalibrate)

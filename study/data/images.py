@@ -111,14 +111,30 @@ class Images:
     Training images are stored padded with zeros. A view of all their crops makes cropping and gathering one indexing
     operation. The per-pixel mean (Sec. 4.2) is padded and cropped in the same way, so that padding stays zero after it
     is subtracted.
+
+    Args:
+        arrays: The data set.
+        recipe: Whose batches they are.
+        device: Where they are made.
+        mean: (H, W, C) in levels, in place of that of the training images: for networks that others trained.
+        std: (C,) on [0, 1], by which such networks divide.
     """
 
-    def __init__(self, arrays: Arrays, recipe: Recipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        arrays: Arrays,
+        recipe: Recipe,
+        device: torch.device,
+        mean: Floats | None = None,
+        std: Tensor | None = None,
+    ) -> None:
         keep = subset(arrays.train_labels, recipe.train_images)
         self.recipe, self.peak = recipe, arrays.peak
         train = arrays.train_images[keep]
         self.crops = _crops(torch.from_numpy(train).to(device), recipe.pad)
-        self.mean_crops = _crops(torch.from_numpy(arrays.mean(recipe)[None]).to(device), recipe.pad)[0]
+        mean = arrays.mean(recipe) if mean is None else mean
+        self.mean_crops = _crops(torch.from_numpy(mean[None]).to(device), recipe.pad)[0]
+        self.std = None if std is None else std.to(device)
         self.train_labels = torch.from_numpy(arrays.train_labels[keep]).to(device)
         self.test_images = torch.from_numpy(arrays.test_images).to(device)
         self.test_labels = torch.from_numpy(arrays.test_labels).to(device)
@@ -147,7 +163,7 @@ class Images:
     def crop(self, plan: Tensor) -> tuple[Tensor, Tensor]:
         """Make the batch of one plan (4, B) on the device: images (B, C, H, W) and labels (B,)."""
         image, top, left, flip = plan.unbind()
-        images = self.crops[image, top, left].float().sub_(self.mean_crops[top, left]).div_(self.peak)
+        images = self._normalise(self.crops[image, top, left], self.mean_crops[top, left])
         images = torch.where(flip[:, None, None, None].bool(), images.flip(2), images)
         return images.permute(0, 3, 1, 2), self.train_labels[image]
 
@@ -161,8 +177,18 @@ class Images:
     def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Make test images `start` to `stop`, uncropped (Sec. 4.2: the single view): (B, C, H, W) and labels (B,)."""
         centre = self.recipe.pad
-        images = self.test_images[start:stop].float().sub_(self.mean_crops[centre, centre]).div_(self.peak)
+        images = self._normalise(self.test_images[start:stop], self.mean_crops[centre, centre])
         return images.permute(0, 3, 1, 2), self.test_labels[start:stop]
+
+    def train_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Make training images `start` to `stop`, uncropped like test images: (B, C, H, W) and labels (B,)."""
+        numbers = torch.arange(start, stop, device=self.crops.device)
+        centre = torch.full_like(numbers, self.recipe.pad)
+        return self.crop(torch.stack([numbers, centre, centre, torch.zeros_like(numbers)]))
+
+    def _normalise(self, levels: Tensor, mean: Tensor) -> Tensor:
+        images = levels.float().sub_(mean).div_(self.peak)
+        return images if self.std is None else images.div_(self.std)
 
 
 def _crops(images: Tensor, pad: int) -> Tensor:

@@ -108,10 +108,12 @@ class Preprocess:
     Attributes:
         mean: (C, H, W), in levels.
         peak: The brightest level of a pixel.
+        std: (C, 1, 1), on [0, 1]; None, as in the paper and this study, divides by nothing more.
     """
 
     mean: Tensor
     peak: int
+    std: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -127,7 +129,8 @@ class Preprocess:
         """
         if tuple(images.shape[-3:]) != self.size:
             raise ValueError(f"images of {tuple(images.shape[-3:])} were given, and the network takes {self.size}")
-        return images.float().sub(self.mean.to(images.device)).div(self.peak)
+        on_unit = images.float().sub(self.mean.to(images.device)).div(self.peak)
+        return on_unit if self.std is None else on_unit.div(self.std.to(images.device))
 
 
 class TrainedResNet(ResNet):

@@ -113,7 +113,7 @@ def test_a_changed_file_is_refused(copy: Path) -> None:
     content = bytearray((copy / WEIGHTS).read_bytes())
     content[-1] ^= 1
     (copy / WEIGHTS).write_bytes(content)
-    with pytest.raises(InputError, match="is not the file that config.json describes"):
+    with pytest.raises(InputError, match=r"is not the file that config\.json describes"):
         load(copy)
 
 
@@ -152,7 +152,7 @@ def describe(folder: Path, **changes: object) -> None:
 
 def test_another_network_than_described_is_refused(copy: Path) -> None:
     describe(copy, depth=14)
-    with pytest.raises(InputError, match="does not hold the network of config.json"):
+    with pytest.raises(InputError, match=r"does not hold the network of config\.json"):
         load(copy)
     describe(copy, depth=9)
     with pytest.raises(InputError, match="depth 9 is not 6n"):
