@@ -61,11 +61,11 @@ def measure_public(paths: Sequence[Path], like: str, commit: str | None, data: P
     for path in paths:
         net, layout = read_foreign(path, network, arrays)
         net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        images = _images(net, arrays, spec, device)
+        images = images_of(net, arrays, spec, device)
         tested = count_errors(net, _test(images), images.test_size)
         print(f"{path}: {network.title} of {layout.repository}: {tested.wrong:,} of {tested.seen:,} test images wrong")
         if out is not None:
-            record = _describe(path, network, layout, commit) | _measure(net, spec, images, tested)
+            record = _describe(path, network, layout, commit) | {"test": asdict(tested)} | measure(net, spec, images)
             _write(out, f"{layout.repository.replace('/', '+')}-{like}.json", record)
     return 0
 
@@ -86,11 +86,20 @@ def _describe(path: Path, network: Network, layout: Layout, commit: str | None) 
     }
 
 
-def _measure(net: TrainedResNet, spec: Spec, images: Images, tested: Counted) -> Row:
-    """The errors on the training images, as they are and with crops and flips; responses; what the blocks do."""
+def measure(net: TrainedResNet, spec: Spec, images: Images) -> Row:
+    """Measure a network beyond its test errors.
+
+    Args:
+        net: The network.
+        spec: The cell with whose recipe images are cropped and flipped.
+        images: The images as the network expects them.
+
+    Returns:
+        Errors on the training images, as they are and with crops and flips; responses (Fig. 7); what the layers and the
+        blocks do, as `study.probes` measures it.
+    """
     responses = layer_responses(net.eval(), images.test_batch(0, min(RESPONSE_IMAGES, images.test_size))[0])
     return {
-        "test": asdict(tested),
         "train": asdict(count_errors(net, _train(images), images.train_size)),
         "train_augmented": asdict(count_errors(net, _augmented(images, spec.seed), images.train_size)),
         "responses": {"layers": list(responses), "std": list(responses.values())},
@@ -108,7 +117,7 @@ def _write(out: Path, name: str, record: Row) -> None:
         raise InputError(f"{out} cannot be written ({error.strerror}); give another folder with --out=DIR") from None
 
 
-def _images(net: TrainedResNet, arrays: Arrays, spec: Spec, device: torch.device) -> Images:
+def images_of(net: TrainedResNet, arrays: Arrays, spec: Spec, device: torch.device) -> Images:
     """The images as the network expects them."""
     how = net.preprocess
     std = None if how.std is None else how.std.flatten()

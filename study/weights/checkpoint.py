@@ -15,7 +15,7 @@ from study.recording.record import Record
 from study.spec import InputError, Spec
 from study.weights.pretrained import Preprocess, TrainedResNet
 
-UNREADABLE = (OSError, EOFError, RuntimeError, UnpicklingError, KeyError, AttributeError, TypeError)
+UNREADABLE = (OSError, EOFError, RuntimeError, UnpicklingError, LookupError, AttributeError, TypeError)
 
 
 def load_run(folder: Path) -> tuple[TrainedResNet, Record]:

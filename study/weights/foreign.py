@@ -23,9 +23,11 @@ from study.network import TASKS, Shortcut, architecture
 from study.spec import InputError, title
 from study.weights.pretrained import Preprocess, TrainedResNet
 
-UNREADABLE = (OSError, EOFError, RuntimeError, UnpicklingError, AttributeError, TypeError, ValueError)
-PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+UNREADABLE = (OSError, EOFError, RuntimeError, UnpicklingError, LookupError, AttributeError, TypeError, ValueError)
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation of RGB on [0, 1]
+
+
+Renaming = tuple[str, str | Callable[[re.Match[str]], str]]  # a pattern, and what it becomes
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Layout:
     """
 
     repository: str
-    names: tuple[tuple[str, str], ...]
+    names: tuple[Renaming, ...]
     example: str
     half_in_front: bool
     mean: tuple[float, float, float] | Callable[[Arrays], Floats]
@@ -69,7 +71,7 @@ LAYOUTS: tuple[Layout, ...] = (
             (r"^bnIn\.", "stem.bn."),
             (r"^stack1\.", "stage1."),
             (r"^stack([23])a\.", r"stage\1.0."),
-            (r"^stack([23])b\.(\d+)\.", lambda found: f"stage{found[1]}.{int(found[2]) + 1}."),  # type: ignore[list-item]
+            (r"^stack([23])b\.(\d+)\.", lambda found: f"stage{found[1]}.{int(found[2]) + 1}."),
             (r"^fcOut\.", "head."),
         ),
         example="convIn.weight",
@@ -83,7 +85,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=(
             (r"^conv1\.conv1\.", "stem.conv."),
             (r"^conv1\.bn1\.", "stem.bn."),
-            (r"^conv(\d)_x\.conv\d_x\.", lambda found: f"stage{int(found[1]) - 1}."),  # type: ignore[list-item]
+            (r"^conv(\d)_x\.conv\d_x\.", lambda found: f"stage{int(found[1]) - 1}."),
             (r"\.f\.0\.", ".conv1."),
             (r"\.f\.1\.", ".bn1."),
             (r"\.f\.3\.", ".conv2."),
@@ -173,17 +175,12 @@ def read_foreign(path: Path, network: Network, arrays: Arrays) -> tuple[TrainedR
     state = _state(path)
     layout = _recognise(path, state)
     net = TrainedResNet(network.dataset, network.depth, network.shortcut)
-    renamed = _without_biases({_rename(layout, name): tensor for name, tensor in state.items()})
-    if layout.half_in_front and network.shortcut == "A":
-        renamed = _in_our_order(renamed)
     wanted = net.state_dict()
     counters = {name: tensor for name, tensor in wanted.items() if name.endswith("num_batches_tracked")}
-    renamed = counters | renamed  # files of old versions of torch have none, and nothing reads them
-    _check_names(path, network, renamed, wanted)
-    try:
-        net.load_state_dict(renamed)
-    except RuntimeError as error:
-        raise InputError(f"{path} does not hold {network.title}: {str(error).splitlines()[-1].strip()}") from None
+    # Files of old versions of torch have no counters, and nothing reads them.
+    found = counters | _without_biases({_rename(layout, name): tensor for name, tensor in state.items()})
+    _check(path, network, found, wanted)
+    net.load_state_dict(_in_our_order(found) if layout.half_in_front and network.shortcut == "A" else found)
     preprocess = _preprocess(layout, arrays)
     net.make_preprocess = lambda: preprocess
     return net.eval(), layout
@@ -256,13 +253,20 @@ def _orders(width: int) -> list[list[int]]:
     return orders
 
 
-def _check_names(path: Path, network: Network, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    missing, extra = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
-    if missing or extra:
-        what = f"lacks {missing[0]}" if missing else f"has {extra[0]} besides"
-        others = len(missing) + len(extra) - 1
-        more = f" (and {others} more differ)" if others else ""
-        raise InputError(f"{path} does not hold {network.title}: it {what}{more}")
+def _check(path: Path, network: Network, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Name the first tensor that is missing, too many, or of another shape."""
+    faults = [
+        *(f"it lacks {name}" for name in sorted(set(wanted) - set(found))),
+        *(f"it has {name} besides" for name in sorted(set(found) - set(wanted))),
+        *(f"its {name} is {tuple(found[name].shape)}" for name in _of_another_shape(found, wanted)),
+    ]
+    if faults:
+        more = f" (and {len(faults) - 1} more differ)" if len(faults) > 1 else ""
+        raise InputError(f"{path} does not hold {network.title}: {faults[0]}{more}")
+
+
+def _of_another_shape(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    return [name for name in sorted(set(found) & set(wanted)) if found[name].shape != wanted[name].shape]
 
 
 def _preprocess(layout: Layout, arrays: Arrays) -> Preprocess:

@@ -61,7 +61,7 @@ def fetch(name: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
     except ImportError:
         raise InputError(
             f"{name} is a name on the Hugging Face Hub; to fetch it: pip install huggingface_hub"
