@@ -1,6 +1,10 @@
-"""Trained weights: loading a run's checkpoint, comparing weights, and reading weights that others published.
+"""Trained weights: loading, exporting and comparing them, and reading those that others published.
 
-- ``checkpoint.py``: a run folder as a network, ``study.load(folder)``.
+- ``load.py``: ``study.load`` of an exported folder, a run folder, or a name on the Hugging Face Hub.
+- ``pretrained.py``: the format of an exported folder, and the network that is read from one.
+- ``checkpoint.py``: a run's checkpoint.
+- ``export.py``, ``card.py``: writing an exported folder, and its model card.
+- ``hub.py``: the Hugging Face Hub.
 - ``digest.py``: one digest of all weights, by which runs are compared.
-- ``torchvision.py``: torchvision's published ResNets in our networks.
+- ``torchvision.py``, ``foreign.py``: others' weights in our networks, for ImageNet and for CIFAR-10.
 """

@@ -9,7 +9,7 @@ import yaml
 from tabulate import tabulate
 
 from study.data.datasets import dataset_info
-from study.recipes import DEPARTURES
+from study.departures import DEPARTURES
 from study.spec import title
 from study.weights.pretrained import CONFIG, Config
 
