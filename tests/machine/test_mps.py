@@ -57,9 +57,10 @@ def test_a_service_that_keeps_its_output_open_and_will_not_end_holds_nobody(
     calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, STUBBORN.format(pids=tmp_path / "pids"))
-    monkeypatch.setattr(mps, "PATIENCE", 1.0)
+    monkeypatch.setattr(mps, "PATIENCE", 4.0)
     since = monotonic()
     with shared_gpus(["0"], is_shared=True) as variables:
+        assert monotonic() - since < 4, "its start does not wait for what it keeps open"
         service = Path("/proc", (tmp_path / "pids").read_text().strip())
         assert "CUDA_MPS_PIPE_DIRECTORY" in variables["0"] and service.exists()
     assert monotonic() - since < 20 and not _runs(service)
