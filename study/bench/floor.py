@@ -8,16 +8,20 @@ import torch
 
 from study import network
 from study.bench.arms import Contender
+from study.machine.options import Precision
 from study.recording.bench_lines import Line
 from study.spec import Spec
 
 WIDTHS = (16, 32, 64)  # of the three stages of a CIFAR network (Sec. 4.2)
 SHORTEST_KERNEL = 2e-6  # seconds that a GPU takes for the shortest kernel of a captured graph
-# Kernels of one training step, counted on ResNet-20 to ResNet-110 under bf16. Of each layer: a convolution (1 forward,
-# 2 backward), its batch norm (2) and its ReLU (2), the batch counter (1), the casts of a weight and its gradient (2).
-KERNELS_PER_LAYER = 10
+# Kernels of one captured training step, as study.bench.gpu_model counts them. Of each layer: a convolution (1 forward,
+# 2 backward), its batch norm (2) and its ReLU (2). In bf16 torch's own batch norm takes 5 more than cuDNN's, and a
+# weight and its gradient are cast (2).
+KERNELS_PER_LAYER = 7
+KERNELS_PER_BF16_LAYER = 7  # in addition
 KERNELS_PER_SHORTCUT_LAYER = 1  # a shortcut spans two layers: one addition forward, one backward
-KERNELS_OTHERWISE = 15  # head, loss, optimiser, and the slices and padding of option A
+KERNELS_OTHERWISE = 28  # batch, head, loss, optimiser, counts
+KERNELS_OF_OPTION_A = 6  # its strides and padding
 
 
 def floor(contender: Contender) -> Line:
@@ -31,7 +35,9 @@ def floor(contender: Contender) -> Line:
     seconds = {
         "arithmetic": 3 * 2 * _multiply_adds(contender) * batch / _matmul_rate(contender),
         "traffic": 2 * stored_bytes(contender) * batch / _copy_rate(contender),
-        "launches": SHORTEST_KERNEL * kernels(contender.spec) if contender.device.type == "cuda" else 0.0,
+        "launches": SHORTEST_KERNEL * kernels(contender.spec, contender.machine.precision)
+        if contender.device.type == "cuda"
+        else 0.0,
     }
     return {f"{name}_ms": 1e3 * each for name, each in seconds.items()} | {"floor_ms": 1e3 * max(seconds.values())}
 
@@ -57,10 +63,17 @@ def convolution_outputs(depth: int, area: int) -> int:
     return outputs
 
 
-def kernels(spec: Spec) -> int:
-    """Number of kernels that one training step of a CIFAR network launches."""
-    shortcuts = 0 if spec.shortcut == "none" else KERNELS_PER_SHORTCUT_LAYER
-    return (KERNELS_PER_LAYER + shortcuts) * spec.depth + KERNELS_OTHERWISE
+def kernels(spec: Spec, precision: Precision) -> int:
+    """Number of kernels that one training step of a CIFAR network launches, at least; projections launch some more.
+
+    Example:
+        >>> kernels(Spec("cifar10", 110, "A"), "bf16")
+        1684
+    """
+    each = KERNELS_PER_LAYER + (KERNELS_PER_BF16_LAYER if precision == "bf16" else 0)
+    if spec.shortcut == "none":
+        return each * spec.depth + KERNELS_OTHERWISE
+    return (each + KERNELS_PER_SHORTCUT_LAYER) * spec.depth + KERNELS_OTHERWISE + KERNELS_OF_OPTION_A
 
 
 def _multiply_adds(contender: Contender) -> int:
