@@ -10,6 +10,7 @@
     update(module.net, optimizer, count, backward, images, labels)   step.py      one step, also as a CUDA graph
     evaluation = Evaluation(step, ..., train=Errors(...), test=Errors(...))   errors.py   counted on the device
     record.append(evaluation.row())                            callbacks.py       clock, record, checkpoint, signals
+    average_gradients(net, forward, device)                    ranks.py          several ranks: gradients, counts, stops
     measure(module)                                            results.py        responses, confusion, digest
 
 `train.build_trainer` hands the loop to Lightning; `callbacks.callbacks` says in which order things happen around it.

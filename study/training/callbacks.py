@@ -137,7 +137,9 @@ class Checkpoint(Callback):
 
 
 class SignalStop(Callback):
-    """Stops training on SIGTERM, SIGUSR1 or Ctrl-C to any rank, after the current step and a checkpoint.
+    """Stops training on SIGTERM, SIGUSR1 or Ctrl-C to any rank, after a checkpoint.
+
+    One rank stops after the current step, several after a step on which they agree, see `study.training.ranks`.
 
     `Interrupted` is then raised on every rank. A second Ctrl-C ends the process immediately.
 
@@ -168,7 +170,8 @@ class SignalStop(Callback):
         Raises:
             Interrupted: A rank has received a signal.
         """
-        if not _training_module(pl_module).at_evaluation and self._is_agreed(trainer):
+        module = _training_module(pl_module)
+        if module.agreement.stop and not module.at_evaluation:
             self.checkpoint.save(trainer)
             raise Interrupted(self.signum or signal.SIGTERM)
 
@@ -178,12 +181,9 @@ class SignalStop(Callback):
         Raises:
             Interrupted: A rank has received a signal.
         """
-        if self._is_agreed(trainer) and not trainer.should_stop:
+        module = _training_module(pl_module)
+        if module.agreement.at_once(module.stop_requested) and not trainer.should_stop:
             raise Interrupted(self.signum or signal.SIGTERM)
-
-    def _is_agreed(self, trainer: pl.Trainer) -> bool:
-        """Whether any rank has received a signal: all ranks ask at the same step, so all stop at the same step."""
-        return trainer.strategy.reduce_boolean_decision(self.signum > 0, all=False)
 
 
 class ProgressBar(Callback):

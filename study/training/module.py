@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from study import network
+from study.data.datasets import dataset_info
 from study.data.images import Images
 from study.data.interface import Batches, DataSet
 from study.data.sampling import evaluation_shares
@@ -26,6 +27,7 @@ from study.recording.evaluation import Evaluation
 from study.spec import Spec
 from study.training.compiling import compile_forward
 from study.training.errors import ConfusionMatrix, Tally
+from study.training.ranks import Agreement, average_gradients, settle_buckets, share_statistics, sum_over_ranks
 from study.training.schedule import Schedule
 from study.training.step import (
     STEPS_PER_CALL,
@@ -55,7 +57,8 @@ class TrainingModule(pl.LightningModule):
         checkpoint_every: Number of blocks between kept activations; 0 keeps all.
         steps_per_call: Largest number of steps in one `training_step`.
         step: Number of updates so far.
-        stop_requested: Whether to stop training after the current step.
+        stop_requested: Whether this rank was asked to stop training.
+        agreement: When all ranks stop, because one of them was asked to; from `on_fit_start` on.
         tallies: Errors since the last evaluation (``train``), in the window of the warm-up (``warmup``) and on the test
             set (``test``); on the device, from `on_fit_start` on.
         evaluation: The last evaluation of this session; None before the first.
@@ -124,6 +127,7 @@ class TrainingModule(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Restore the counts of an interrupted interval on rank 0."""
         per_device_batch(self.recipe, self.trainer.world_size)
+        self.agreement = Agreement(self.trainer.world_size, self.device)
         self.tallies = {name: Tally(self.device) for name in ("train", "warmup", "test")}
         if self.trainer.is_global_zero:
             for name, counts in self._restored.items():
@@ -138,20 +142,29 @@ class TrainingModule(pl.LightningModule):
         assert isinstance(optimizer, torch.optim.Optimizer)
         for group in optimizer.param_groups:
             group["fused"] = self._is_fused  # a checkpoint of another path may have set it otherwise
-        # Lightning's own backward prepares DDP, and costs a small network a third of its step on top.
-        backward = self.manual_backward if self.trainer.world_size > 1 else torch.autograd.backward
-        take_one = partial(update, self._forward, optimizer, self._count, backward)
+        forward = self._averaged(self._forward) if self.trainer.world_size > 1 else self._forward
+        # Lightning's own backward costs a small network a third of its step on top.
+        take_one = partial(update, forward, optimizer, self._count, torch.autograd.backward)
         self._steps = PlainSteps(take_one, optimizer, self._batch, single=self.device.type == "cuda")
         if self.step_mode in CAPTURED and isinstance(self.images, Images):
             self._steps = GraphSteps(ResidentSteps(take_one, optimizer, self.images, self.spec.seed))
 
-    def train_dataloader(self) -> Ranges:
-        """The steps up to the next evaluation, as (first, stop) pairs; none if the run is complete.
+    def _averaged(self, forward: Forward) -> Forward:
+        """A forward pass whose gradients are averaged over ranks."""
+        averaged = average_gradients(self.net, forward, self.device)
+        size = dataset_info(self.spec.dataset).image_size
+        with self.trainer.precision_plugin.forward_context():
+            settle_buckets(self.net, averaged, torch.zeros(2, *size, device=self.device))
+        return averaged
 
-        Several ranks take one step at a time, because they agree after each whether to stop.
-        """
+    def train_dataloader(self) -> Ranges:
+        """The steps up to the next evaluation, as (first, stop) pairs; none if the run is complete."""
         stop = next((stop for stop in self.recipe.evaluation_steps if stop > self.step), self.step)
-        return _ranges(ranges(self.step, stop, self.steps_per_call if self.trainer.world_size == 1 else 1))
+        return _ranges(ranges(self.step, stop, self.steps_per_call))
+
+    def on_train_epoch_start(self) -> None:
+        """Time the steps, on which it depends how often the ranks ask each other whether to stop."""
+        self.agreement.begin(self.step)
 
     def training_step(self, steps: tuple[int, int], _: int) -> None:
         """Take the steps from first up to stop, or fewer if a stop is requested."""
@@ -162,7 +175,7 @@ class TrainingModule(pl.LightningModule):
             for step in coming:
                 self._steps.take(step)
                 self.step = step + 1
-                if self.stop_requested:
+                if self.agreement.after(self.step, self.stop_requested):
                     break
         for counter in counters:
             counter.fill_(self.step)
@@ -188,8 +201,7 @@ class TrainingModule(pl.LightningModule):
         """Give every rank the batch-norm statistics of rank 0, which are those in the checkpoint."""
         self.confusion = ConfusionMatrix(len(self.dataset.classes), self.device)
         if self.trainer.world_size > 1:
-            for statistic in self.net.buffers():
-                torch.distributed.broadcast(statistic, src=0)
+            share_statistics(self.net)
 
     def val_dataloader(self) -> Ranges:
         """This rank's shard of the test set as (start, stop) pairs: each image once, without padding (rule 5)."""
@@ -231,9 +243,7 @@ class TrainingModule(pl.LightningModule):
         self.trainer.should_stop = self.step >= self.recipe.steps
 
     def _sum(self, value: Tensor) -> Tensor:
-        total = self.trainer.strategy.reduce(value, reduce_op="sum")
-        assert isinstance(total, Tensor)
-        return total
+        return sum_over_ranks(value) if self.trainer.world_size > 1 else value
 
     # Checkpoint: plain types and tensors only, so that it loads with weights_only=True
 

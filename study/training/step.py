@@ -231,13 +231,13 @@ def in_segments(net: nn.Module, every: int) -> Forward:
 
 def _contexts(segment: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """The contexts of a segment's first pass and of its recomputation."""
-    return nullcontext(), _without_statistics(segment)
+    return nullcontext(), without_statistics(segment)
 
 
 @contextmanager
-def _without_statistics(segment: nn.Module) -> Iterator[None]:
-    """Keep a second pass over the same batch out of the running averages: it enters them with weight zero."""
-    norms = [module for module in segment.modules() if isinstance(module, nn.BatchNorm2d)]
+def without_statistics(net: nn.Module) -> Iterator[None]:
+    """Keep a pass out of the running averages of a network, or of a part of one: it enters them with weight zero."""
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.strategies import DDPStrategy
 
 from study.data.datasets import dataset_info, load_dataset
 from study.machine.device import (
@@ -29,6 +28,7 @@ from study.recording.wandb import mirror as tracking
 from study.spec import Spec
 from study.training.callbacks import Clock, Interrupted, callbacks
 from study.training.module import TrainingModule
+from study.training.ranks import RanksStrategy
 from study.training.results import Measure, Results
 
 
@@ -110,14 +110,14 @@ def build_trainer(record: Record, machine: MachineOptions, logger: Logger | None
         logger: W&B, None without it.
     """
     cuda = has_cuda()
-    ddp = DDPStrategy(process_group_backend="nccl" if cuda else "gloo", broadcast_buffers=False)
+    ranks = RanksStrategy(process_group_backend="nccl" if cuda else "gloo")
     # Without it Lightning takes a stray SLURM variable for a job of many tasks, and waits for the others.
     cluster = None if is_under_torchrun() else LightningEnvironment()
     return pl.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=machine.devices_here,
         num_nodes=machine.world_size // machine.devices_here,
-        strategy=ddp if machine.world_size > 1 else "auto",
+        strategy=ranks if machine.world_size > 1 else "auto",
         precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
         plugins=cluster,
         logger=logger or False,
