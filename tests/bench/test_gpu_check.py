@@ -269,6 +269,8 @@ def test_the_report_says_what_was_found_and_what_to_do(tmp_path: Path) -> None:
     text = report(FULL, tmp_path, state, call.obstacles())
     assert text.startswith("# The first half hour on a GPU") and "rehearsal" not in text.lower()
     assert "device: name NVIDIA H100, driver 570.86" in text
+    assert "- Device: NVIDIA H100\n- Losses like the CPU's: cifar10-graph passed, cifar10-fused-graph failed\n" in text
+    assert "- Fastest at 20 layers: graph-tf32, 2 ms a step\n" in text
     assert "| cifar10 | graph | 3 | 2 | 2 | 0.0e+00 | 0.0e+00 | 0.0e+00 | passed |" in text
     assert "| cifar10 | 20 | graph-tf32 | 2 | 6.4e+04 | 4 | 2.133 | – |" in text
     assert "Train with `--step=graph --precision=tf32`" in text

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from study.bench.gpu_check import tables
 from study.bench.gpu_check.advice import advice
-from study.bench.gpu_check.rules import best
+from study.bench.gpu_check.rules import best, times
 from study.bench.gpu_check.scale import Scale
 from study.bench.gpu_check.state import State, with_status
 
@@ -46,7 +46,10 @@ def report(scale: Scale, out: Path, state: State, waiting: Mapping[str, str]) ->
     sections += [_section("Device and versions", tables.device(state))]
     for part, title in PARTS.items():
         sections.append(_section(f"{part}. {title}", _part(part, scale, state)))
-    sections += [_section("What failed", _failures(state)), _section("What has not run", _waiting(waiting))]
+    sections += [
+        _section("What failed or was refused", _failures(state)),
+        _section("What has not run", _waiting(waiting)),
+    ]
     return "\n".join(section for section in sections if section)
 
 
@@ -71,7 +74,19 @@ def _head(scale: Scale, state: State) -> str:
     if scale.is_rehearsal:
         lines = ["# Rehearsal without a GPU", "", REHEARSAL, ""]
     ended = max((result.ended for result in state.results), default="never")
-    return "\n".join([*lines, f"Stages: {_counts(state)}. Last result: {ended}.", ""])
+    lines += [f"Stages: {_counts(state)}. Last result: {ended}.", ""]
+    lines += [f"- Device: {tables.device_name(state)}", f"- Losses like the CPU's: {_parity(state)}"]
+    for turn in scale.timed:
+        if found := times(state, scale, turn.depth):
+            way = min(found, key=found.__getitem__)
+            lines.append(f"- Fastest at {turn.depth} layers: {way.name}, {found[way]:.4g} ms a step")
+    return "\n".join([*lines, ""])
+
+
+def _parity(state: State) -> str:
+    compared = [each for each in state.latest.values() if each.stage.startswith("losses-")]
+    named = [f"{each.stage.removeprefix('losses-')} {each.status}" for each in compared]
+    return ", ".join(named) or "not compared yet"
 
 
 def _section(title: str, lines: Iterator[str]) -> str:

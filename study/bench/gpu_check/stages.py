@@ -118,7 +118,7 @@ def _basics(setup: Setup) -> Iterator[Stage]:
     if (files := _gpu_tests()) and find_spec("pytest") and find_spec("hypothesis"):
         settings = ("-c", relpath(ROOT / "pyproject.toml"), "-o", "addopts=--import-mode=importlib")
         command = ("-m", "pytest", "-q", "-m", "gpu", *settings, *files)
-        yield Stage("tests", 1, "the GPU tests", command, 200)
+        yield Stage("tests", 1, "the GPU tests", command, 240)
 
 
 def _gpu_tests() -> list[str]:

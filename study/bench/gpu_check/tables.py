@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from study.bench.gpu_check.candidates import Candidate
-from study.bench.gpu_check.rules import DATA_SETS, MARGINS, times
+from study.bench.gpu_check.rules import DATA_SETS, MARGINS
 from study.bench.gpu_check.scale import Scale
 from study.bench.gpu_check.state import Result, State
 
@@ -36,6 +36,12 @@ def stages(part: int, state: State) -> Iterator[str]:
         if each.part == part
     ]
     yield from table(("stage", "result", "seconds", "what it says"), rows)
+
+
+def device_name(state: State) -> str:
+    """The device of the last call."""
+    result = state.latest.get("versions")
+    return str(result.find("device").get("name")) if result else "not looked at yet"
 
 
 def device(state: State) -> Iterator[str]:
@@ -102,10 +108,6 @@ def step_times(scale: Scale, state: State) -> Iterator[str]:
         "peak MB",
     )
     yield from table(head, rows)
-    for turn in scale.timed:
-        if known := times(state, scale, turn.depth):
-            best = min(known, key=known.__getitem__)
-            yield from (f"Fastest at {turn.depth} layers: **{best.name}**, {known[best]:.4g} ms a step.", "")
 
 
 def _step(state: State, data: str, depth: int, way: Candidate) -> float | None:
