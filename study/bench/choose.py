@@ -21,6 +21,7 @@ import torch
 from filelock import FileLock
 
 from study import network
+from study.bench import choose_gpu
 from study.data.datasets import dataset_info
 from study.machine.compiler import cache_folder, compiler_problem
 from study.machine.device import has_cuda
@@ -64,8 +65,10 @@ def candidates(spec: Spec, machine: MachineOptions) -> tuple[StepMode, ...]:
 
     One for a short run, for several processes, and where nothing can be compiled.
     """
+    if has_cuda():
+        return ("graph", *choose_gpu.candidates(spec, machine))
     can_compile = machine.world_size == 1 and machine.checkpoint_every == 0 and dataset_info(spec.dataset).in_memory
-    if machine.step != "auto" or has_cuda() or not can_compile or rough_hours(spec) < LONG or compiler_problem():
+    if machine.step != "auto" or not can_compile or rough_hours(spec) < LONG or compiler_problem():
         return ("plain",)
     return ("plain", "compiled")
 
@@ -116,7 +119,7 @@ def _kept(file: Path) -> Line | None:
 
 
 def _measured(spec: Spec, machine: MachineOptions, file: Path) -> Line:
-    print("study: measures plain against compiled steps, for some minutes and once per network", file=sys.stderr)
+    print("study: measures ways to take a step, for some minutes and once per network", file=sys.stderr)
     choice = measure(spec, machine)
     if "seconds_a_step" in choice:  # a failure is not kept: the next run tries again
         with suppress(OSError):  # a full or read-only disk: the next run measures again
@@ -125,7 +128,10 @@ def _measured(spec: Spec, machine: MachineOptions, file: Path) -> Line:
 
 
 def measure(spec: Spec, machine: MachineOptions) -> Line:
-    """Let plain and compiled steps take turns in `study bench`; return the choice."""
+    """Let plain and compiled steps take turns in `study bench`; return the choice. On a GPU, see `choose_gpu`."""
+    if has_cuda():
+        with _ended_with_us():
+            return choose_gpu.measure(choose_gpu.commands(spec, machine), machine.precision)
     try:
         with _ended_with_us():
             done = subprocess.run(bench_command(spec, machine), capture_output=True, text=True, timeout=LIMIT)

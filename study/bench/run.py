@@ -40,7 +40,7 @@ from study.recording.provenance import now, provenance
 from study.spec import InputError, Spec, check_choice
 from study.training.train import quiet
 
-ARMS = ("ours", "plain", "bare", "loader", "compiled")
+ARMS = ("ours", "plain", "bare", "loader", "compiled", "compiled-graph", "fused-graph")
 FEWEST = 6  # rounds: with fewer, even the extremes do not contain the median with 95 % confidence
 
 
@@ -175,8 +175,8 @@ def _arm(name: str, contender: Contender) -> Arm:
             return Ours(contender, step_mode(contender.machine, in_memory=True))
         case "plain":
             return Ours(contender, "plain", steps_per_call=1)
-        case "compiled":
-            return Ours(contender, step_mode(replace(contender.machine, step="compiled"), in_memory=True))
+        case "compiled" | "compiled-graph" | "fused-graph":
+            return Ours(contender, step_mode(replace(contender.machine, step=name), in_memory=True))
         case "bare":
             return Bare(contender)
         case _:

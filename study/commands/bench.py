@@ -22,7 +22,9 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--depth", default=20, type=int, help="depth of the network (default: %(default)s)")
     parser.add_argument("--shortcut", default="A", help=" | ".join(SHORTCUTS) + " (default: %(default)s)")
     parser.add_argument(
-        "--arms", default="ours,plain,bare,loader", help="ways to train; also there is: compiled (default: %(default)s)"
+        "--arms",
+        default="ours,plain,bare,loader",
+        help="ways to train; also there are: compiled, and on a GPU compiled-graph, fused-graph (default: %(default)s)",
     )
     parser.add_argument(
         "--rounds", default=15, type=int, help="rounds, in each of which every arm takes a turn (default: %(default)s)"
