@@ -8,7 +8,7 @@ from pathlib import Path
 from study.commands.flags import Verbs, add_options
 from study.spec import InputError
 
-DEFAULT_OUT = Path("build") / "gpu-check"
+OUT, REHEARSED_OUT = "build/gpu-check", "build/gpu-rehearsal"
 MINUTES = 25.0
 SHORTEST = 0.5
 
@@ -20,8 +20,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        default=DEFAULT_OUT,
-        help="folder of the results, which a later call continues (default: %(default)s)",
+        help=f"folder of the results, which a later call continues (default: {OUT}, or {REHEARSED_OUT})",
     )
     parser.add_argument("--retry", action="store_true", help="run the stages that failed again")
     parser.add_argument("--rehearse", action="store_true", help="run the same stages on the CPU with digits")
@@ -40,5 +39,6 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.rehearse and not has_cuda():
         raise InputError("there is no GPU here; to run the same stages on the CPU, add --rehearse")
-    setup = Setup(options.out, options.data, REHEARSAL if options.rehearse else FULL)
+    out = options.out or Path(REHEARSED_OUT if options.rehearse else OUT)
+    setup = Setup(out, options.data, REHEARSAL if options.rehearse else FULL)
     return check(setup, options.minutes, options.retry)
