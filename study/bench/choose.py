@@ -21,7 +21,6 @@ import torch
 from filelock import FileLock
 
 from study import network
-from study.bench import choose_gpu
 from study.data.datasets import dataset_info
 from study.machine.compiler import cache_folder, compiler_problem
 from study.machine.device import has_cuda
@@ -66,6 +65,8 @@ def candidates(spec: Spec, machine: MachineOptions) -> tuple[StepMode, ...]:
     One for a short run, for several processes, and where nothing can be compiled.
     """
     if has_cuda():
+        from study.bench import choose_gpu  # imports the whole bench
+
         return ("graph", *choose_gpu.candidates(spec, machine))
     can_compile = machine.world_size == 1 and machine.checkpoint_every == 0 and dataset_info(spec.dataset).in_memory
     if machine.step != "auto" or not can_compile or rough_hours(spec) < LONG or compiler_problem():
@@ -130,6 +131,8 @@ def _measured(spec: Spec, machine: MachineOptions, file: Path) -> Line:
 def measure(spec: Spec, machine: MachineOptions) -> Line:
     """Let plain and compiled steps take turns in `study bench`; return the choice. On a GPU, see `choose_gpu`."""
     if has_cuda():
+        from study.bench import choose_gpu  # imports the whole bench
+
         with _ended_with_us():
             return choose_gpu.measure(choose_gpu.commands(spec, machine), machine.precision)
     try:
