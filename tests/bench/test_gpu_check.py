@@ -22,7 +22,7 @@ from study.bench.gpu_check.child import Ended
 from study.bench.gpu_check.judge import judge
 from study.bench.gpu_check.losses import losses
 from study.bench.gpu_check.report import report
-from study.bench.gpu_check.run import Call
+from study.bench.gpu_check.run import Call, say
 from study.bench.gpu_check.scale import FULL, REHEARSAL
 from study.bench.gpu_check.stages import Setup, Stage, plan
 from study.bench.gpu_check.state import Result, State, Status
@@ -355,6 +355,17 @@ def test_captured_losses_are_the_plain_ones_on_a_stand_in(monkeypatch: pytest.Mo
     assert log.captures == 1
     late = [*captured[:6], *captured[5:8]]
     assert rules.loss_difference({"losses": late}, {"losses": plain}), "one batch late"
+
+
+def test_a_check_goes_on_when_nobody_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    unread = open(writer, "w")  # noqa: SIM115 - closing it raises, as what it holds cannot be written
+    monkeypatch.setattr(sys, "stdout", unread)
+    say("first")
+    say("second", end="")
+    with pytest.raises(BrokenPipeError):
+        unread.close()
 
 
 STUBBORN = """

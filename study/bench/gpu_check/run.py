@@ -10,7 +10,7 @@ import shlex
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -57,9 +57,9 @@ class Call:
         self.write_report()
         while stage := next(self.waiting(), None):
             self.tried.add(stage.name)
-            print(f"{stage.part}  {stage.name:32} ", end="", flush=True)
+            say(f"{stage.part}  {stage.name:32} ", end="")
             result = self._result(stage)
-            print(f"{result.status:11} {result.seconds:6.0f} s  {result.why[:120]}", flush=True)
+            say(f"{result.status:11} {result.seconds:6.0f} s  {result.why[:120]}")
             self.state.add(result)
             self.write_report()
 
@@ -154,7 +154,7 @@ def check(setup: Setup, minutes: float, retries: bool) -> int:
         try:
             call = Call(setup, 60 * minutes, retries)
             status = _until_interrupted(call)
-            print(summary(setup.scale, call.state, setup.out / REPORT))
+            say(summary(setup.scale, call.state, setup.out / REPORT))
         except OSError as error:
             raise InputError(
                 f"{setup.out} cannot be written ({error.strerror}); what is there is whole: make room, then run the "
@@ -170,10 +170,16 @@ def _until_interrupted(call: Call) -> int:
     try:
         call.run()
     except KeyboardInterrupt as stop:
-        print("interrupted; run the same command again to go on", flush=True)
+        say("interrupted; run the same command again to go on")
         call.write_report()
         return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
     return 0
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Print at once; a check goes on if nobody reads it any more, as when a connection is lost."""
+    with suppress(BrokenPipeError):
+        print(text, end=end, flush=True)
 
 
 @contextmanager
