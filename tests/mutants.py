@@ -294,7 +294,7 @@ MUTANTS = (
         "reports/test_replication.py",
     ),
     Mutant(
-        "true averages are those of the test images' own batches",
+        "a network is tested with the statistics of its test batches",
         "study/protocols/single.py",
         "    net.eval()",
         "    net.train()",

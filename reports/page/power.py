@@ -46,10 +46,12 @@ def page(found: list[Power], draws: int, seed: int) -> str:
 How often the rules of `reports/plan.toml` decide, on {draws} synthetic draws a row and world. Written by `{command}`.
 
 Three worlds. The paper's: networks end near its values. Reversed: the same mirrored, so that every order is the other
-way round and every gap has the other sign. Flat: nothing differs; for C22, which allows a margin, every deeper network
-is worse than the shallowest by exactly the margin, for where nothing differs the claim is true. Standard deviations
-between seeds are assumed, network by network, in the plan. A row marked with * has the planned number of seeds; with
-fewer a verdict is interim.
+way round and every gap has the other sign. Flat: nothing differs. A claim with a margin or a bound has its flat world
+at exactly that, where neither it nor its opposite is true. What is alike (C14, C17) stays alike when mirrored; its
+reversed world has twice the margin between the networks. Standard deviations between seeds are assumed in the plan. A
+row marked with * has the planned number of seeds; with fewer a verdict is interim.
+
+Not simulated: C05 and C15 are judged on whole curves, C10 on networks of which the paper has no numbers.
 
 {markdown(table).strip()}
 """
