@@ -192,6 +192,23 @@ def test_a_call_keeps_its_last_minute_free(tmp_path: Path) -> None:
     assert not list(Call(setup(tmp_path), 5, retries=False).waiting()), "five seconds are too few for anything"
 
 
+def test_a_cell_that_was_stopped_has_another_turn_when_nothing_else_waits(tmp_path: Path) -> None:
+    """Cells alone can be left: of the rest, all have passed."""
+    state = found(tmp_path, result("data"), timed(20, GRAPH, 1.0))
+    rest = [result(each.name, part=each.part) for each in plan(setup(tmp_path), state) if each.part < 4]
+    cells = [f"cell-{each.spec.name}" for each in FULL.cells]
+    stopped = [replace(result(name, part=4), status="unfinished") for name in cells[:2]]
+    found(tmp_path, *rest, timed(20, GRAPH, 1.0), *stopped, *(result(name, part=4) for name in cells[2:]))
+    call = Call(setup(tmp_path), 1500, retries=False)
+    assert [each.name for each in call.waiting()] == ["versions", *cells[:2]]
+    call.tried |= {"versions", *cells[:2]}
+    assert not list(call.waiting())
+    turn = call.next_turn()
+    assert turn and turn.name == cells[0] and "versions" in call.tried
+    call.end = 0.0
+    assert call.next_turn() is None, "no time is left"
+
+
 def test_a_part_that_has_used_its_time_is_left_for_the_next_one(tmp_path: Path) -> None:
     slow = replace(result("losses-cifar10-fused-graph", "failed", part=3), seconds=400.0)
     found(tmp_path, result("data"), result("reference-cifar10"), timed(20, GRAPH, 1.0), slow)

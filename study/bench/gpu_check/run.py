@@ -55,7 +55,7 @@ class Call:
             KeyboardInterrupt: A signal has stopped the stage that ran.
         """
         self.write_report()
-        while stage := next(self.waiting(), None):
+        while stage := next(self.waiting(), None) or self.next_turn():
             self.tried.add(stage.name)
             say(f"{stage.part}  {stage.name:32} ", end="")
             result = self._result(stage)
@@ -69,6 +69,14 @@ class Call:
             is_done = self._is_done(stage)
             if not is_done and not self.obstacle(stage) and self.seconds_for(stage) >= stage.least:
                 yield stage
+
+    def next_turn(self) -> Stage | None:
+        """The first cell that had its turn in this call and was not finished, once nothing else is waiting."""
+        unfinished = {name for name in self.tried if self.state.latest[name].status == "unfinished"}
+        self.tried -= {
+            stage.name for stage in plan(self.setup, self.state) if stage.goes_on and stage.name in unfinished
+        }
+        return next(self.waiting(), None)
 
     def _is_done(self, stage: Stage) -> bool:
         result = self.state.latest.get(stage.name)
