@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from study.commands.flags import Verbs, add_options, read_options
+from study.machine.memory import keep_memory
 from study.machine.options import MachineOptions, flag, group_names
 from study.recipes import recipe_for
 from study.spec import DATASETS, SHORTCUTS, InputError, Spec, check_choice
@@ -58,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if options.rounds < 1 or options.steps < 1:
         raise InputError("--rounds and --steps must be at least 1")
     jobs = _counts(options.jobs) if options.jobs else []
+    keep_memory()
     from study.data.datasets import dataset_info  # imports torch, which takes seconds: after the checks
 
     info = dataset_info(options.dataset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from study.commands.flags import Verbs, add_options, read_options
+from study.machine.memory import keep_memory
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Evaluation, describe
 from study.recording.record import Record
@@ -37,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     if summary := Record(machine.runs, spec).summary():  # before torch is imported, which takes seconds
         print(f"{spec.name} is finished already: {describe(Evaluation.from_row(summary))}")
         return 0
+    keep_memory()
     from study.bench.choose import choose
     from study.training.train import quiet, train
 
