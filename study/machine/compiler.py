@@ -36,17 +36,25 @@ def prepare_compiler() -> None:
         config.compile_threads = min(torch.get_num_threads(), os.cpu_count() or 1)
 
 
+def has_compiler() -> bool:
+    """Whether the C++ compiler that torch would call is installed; `compiler_problem` finds out whether it works."""
+    return shutil.which(_program()) is not None
+
+
+def _program() -> str:
+    return os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+
+
 @cache
 def compiler_problem() -> str | None:
     """Why nothing can be compiled for the processor here, in a few words; None if a small function was."""
-    program = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
-    if shutil.which(program) is None:
-        return f"there is no C++ compiler {program}"
+    if not has_compiler():
+        return f"there is no C++ compiler {_program()}"
     prepare_compiler()
     try:
         torch.compile(_double, dynamic=False)(torch.zeros(64))
     except Exception as error:  # whatever the compiler, its headers or the disk lack
-        return f"{program} failed: {_first_line(error)}"
+        return f"{_program()} failed: {_first_line(error)}"
     return None
 
 

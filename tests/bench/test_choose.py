@@ -12,7 +12,7 @@ from study.bench import choose as choosing
 from study.bench.choose import bench_command, candidates, choice_file, choose, decide, kept_choices, rough_hours
 from study.commands import checks
 from study.commands.cli import parser
-from study.machine.compiler import compiler_problem
+from study.machine.compiler import has_compiler
 from study.machine.options import MachineOptions
 from study.recording.bench_lines import Line
 from study.spec import Spec
@@ -22,7 +22,7 @@ PAPER = Spec("cifar10", 20, "A")
 AUTO = MachineOptions(precision="32")
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the choice on a processor")
-compiles = pytest.mark.skipif(compiler_problem() is not None, reason="needs a C++ compiler")
+compiles = pytest.mark.skipif(not has_compiler(), reason="needs a C++ compiler")
 
 
 @pytest.fixture(autouse=True)
