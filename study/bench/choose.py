@@ -24,7 +24,7 @@ from study import network
 from study.data.datasets import dataset_info
 from study.machine.compiler import cache_folder, compiler_problem
 from study.machine.device import has_cuda
-from study.machine.options import MachineOptions, StepMode
+from study.machine.options import MachineOptions, Step, StepMode
 from study.machine.resolve import resolve_precision
 from study.recipes import recipe_for
 from study.recording.bench_lines import Line, read
@@ -33,9 +33,7 @@ from study.recording.record import read_json, write_json
 from study.spec import Spec
 
 LONG = 1.0  # hours from which a run repays a measurement of some minutes, most of which is compilation
-ROUGH_SPEED = (
-    1e11  # operations per second and thread that a processor of 2023 reaches in training, within a factor of 3
-)
+ROUGH_SPEED = 1e11  # operations a second and thread in training on a processor of 2023, within a factor of 3
 SECONDS = 60.0  # of the measurement, after the compilation
 STEPS = 2  # counted steps of a turn, after an uncounted one
 LIMIT = 3600.0  # seconds after which a measurement is given up
@@ -105,6 +103,19 @@ def _key(spec: Spec, machine: MachineOptions) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+
+
+def kept_step(spec: Spec, machine: MachineOptions) -> Step:
+    """What `--step=auto` chose for this network on this processor; ``auto`` where nothing was chosen.
+
+    Args:
+        spec: The cell.
+        machine: The machine options, their precision no longer ``auto``.
+    """
+    if machine.step != "auto" or has_cuda() or machine.checkpoint_every:
+        return machine.step
+    choice = _kept(choice_file(spec, machine))
+    return choice["chosen"] if choice else "auto"
 
 
 def kept_choices() -> list[Line]:

@@ -27,6 +27,7 @@ from scipy.stats import quantile_test
 
 from study.bench import measures
 from study.bench.arms import Arm, Bare, Contender, Loader, Ours
+from study.bench.choose import kept_step
 from study.bench.floor import floor
 from study.bench.jobs import join
 from study.bench.memory import memory
@@ -159,7 +160,9 @@ def compare(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
 def _contender(spec: Spec, machine: MachineOptions) -> Contender:
     precision = resolve_precision(machine.precision, dataset_info(spec.dataset).pixels)
     configure_torch(precision)
-    taken = replace(machine, precision=precision, step=step_mode(machine, in_memory=True))
+    known = replace(machine, precision=precision)
+    chosen = replace(known, step=kept_step(spec, known))
+    taken = replace(chosen, step=step_mode(chosen, in_memory=True))
     return Contender(spec, load_in_memory(spec.dataset, machine.data), taken)
 
 

@@ -10,6 +10,7 @@ import torch
 
 from study.bench import choose as choosing
 from study.bench.choose import bench_command, candidates, choice_file, choose, decide, kept_choices, rough_hours
+from study.bench.run import _contender
 from study.commands import checks
 from study.commands.cli import parser
 from study.machine.compiler import has_compiler
@@ -104,6 +105,16 @@ def test_a_kept_choice_is_taken_without_measuring(capsys: pytest.CaptureFixture[
     assert line == (
         "study: --step=auto is compiled: compiled steps take 0.80 (0.70 to 0.90) times as long as plain ones"
     )
+
+
+@compiles
+def test_the_bench_trains_as_training_would() -> None:
+    assert _contender(DIGITS, AUTO).machine.step == "plain"
+    file = choice_file(DIGITS, AUTO)
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(decide(lines(0.7, 0.8, 0.9))))
+    assert _contender(DIGITS, AUTO).machine.step == "compiled"
+    assert _contender(DIGITS, MachineOptions(precision="32", step="plain")).machine.step == "plain"
 
 
 @compiles
