@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from study.recipes import WARMUP_WINDOW
+from study.recipes import WARMUP_LIMIT, WARMUP_WINDOW
 
 ALL = ("all",)  # every claim on trained networks
 
@@ -165,7 +165,8 @@ DEPARTURES: tuple[Departure, ...] = (
     Departure(
         "warm-up of plain-110 and of 1202 layers",
         'ResNet-110 alone is named; 1202 layers are trained "as described above"',
-        "both warm up as ResNet-110 does; a net that never gets below 80 % stays at 0.01, and its run counts as failed",
+        "plain-110 starts at 0.1, and warms up under the recipe `warmup` only; 1202 layers warm up as ResNet-110 does; "
+        f"a warm-up of {WARMUP_LIMIT:,} steps ends the run, which counts as failed",
         "plain-110 at 0.1 from the start does not train in either of two re-runs",
         ("C03", "C28", "C29"),
     ),

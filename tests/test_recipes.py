@@ -50,6 +50,7 @@ def test_scaled_down_recipes_are_called_so() -> None:
         ("cifar10", "paper45k"),
         ("cifar10", "long"),
         ("cifar10", "nowarmup"),
+        ("cifar10", "warmup"),
         ("imagenet", "paper"),
         ("imagenet", "plateau"),
     }
@@ -63,15 +64,16 @@ def test_the_global_batch_is_the_constant() -> None:
 
 
 def test_an_unknown_recipe_is_named() -> None:
-    with pytest.raises(
-        InputError, match="'quick' is unknown; choose one of: paper, paper45k, long, mini, eighth, nowarmup, smoke"
-    ):
+    known = "paper, paper45k, long, mini, eighth, nowarmup, warmup, smoke"
+    with pytest.raises(InputError, match=f"'quick' is unknown; choose one of: {known}"):
         recipe_for(Spec("cifar10", 20, "A", "quick"))
 
 
 def test_the_warm_up_is_that_of_110_layers_on_cifar10_but_for_footnote_5() -> None:
     for recipe in RECIPES["cifar10"]:
-        assert recipe_for(Spec("cifar10", 56, "A", recipe)).warmup_error is None
+        of_any = 80.0 if recipe == "warmup" else None
+        assert recipe_for(Spec("cifar10", 56, "A", recipe)).warmup_error == of_any
+        assert recipe_for(Spec("cifar10", 110, "none", recipe)).warmup_error == of_any, "plain-110 starts at 0.1"
         wanted = None if recipe == "nowarmup" else 80.0
         assert recipe_for(Spec("cifar10", 110, "A", recipe)).warmup_error == wanted, recipe
     assert recipe_for(Spec("digits", 110, "A")).warmup_error is None

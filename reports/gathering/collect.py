@@ -18,6 +18,7 @@ from reports.gathering.snapshot import (
     PROTOCOLS,
     RESPONSE_COLUMNS,
     RUN_COLUMNS,
+    STUCK,
     Snapshot,
 )
 from study.recipes import RECIPES, recipe_for
@@ -93,6 +94,8 @@ def exclusion_reason(run: Run) -> str:
     steps = recipe_for(run.spec).steps
     if run.summary is None:
         return f"{run.state} at step {run.history[-1]['step'] if run.history else 0:,} of {steps:,}"
+    if run.summary["step"] < steps and run.summary.get("warm_until", 0) is None:
+        return f"{STUCK}: it ended at step {run.summary['step']:,} of {steps:,}"
     if run.summary["step"] != steps or not run.history or run.history[-1]["step"] != steps:
         return f"no evaluation after its last step, {steps:,}"
     seen = [row["step"] for row in run.history]

@@ -65,7 +65,7 @@ PROBE_COLUMNS = {
 }
 # The paper's curves have 64 points; its training errors are read as a mean over the last ten of them, and so are ours.
 PARTS, LAST_PARTS = 64, 10
-DIVERGED = "diverged"  # how the reason of a run that failed begins
+DIVERGED, STUCK = "diverged", "never left its warm-up"  # how the reason of a run that failed begins
 PACKED = ("history", "responses", *PROBE_COLUMNS)
 
 
@@ -109,8 +109,8 @@ class Snapshot:
 
     @property
     def failed(self) -> pd.DataFrame:
-        """The runs that diverged: they have no result that counts, but a failure is an outcome of its own."""
-        return self.runs[~self.runs["counts"] & self.runs["reason"].fillna("").str.startswith(DIVERGED)]
+        """The runs that diverged or ended in their warm-up: without a result that counts, but failure is an outcome."""
+        return self.runs[~self.runs["counts"] & self.runs["reason"].fillna("").str.startswith((DIVERGED, STUCK))]
 
     @property
     def excluded(self) -> pd.DataFrame:

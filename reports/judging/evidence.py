@@ -11,8 +11,8 @@ from reports.gathering.snapshot import Snapshot
 from reports.judging.plan import PlannedNet, plan
 from reports.judging.stats import Sample
 from reports.paper import numbers as paper
-from study.recipes import RECIPES, WARMED_UP, WARMUP_DEPTH
-from study.spec import FAMILIES, Family, title
+from study.recipes import RECIPES, recipe_for
+from study.spec import FAMILIES, Family, Spec, title
 
 Net = tuple[int, str]  # depth and shortcut
 
@@ -210,4 +210,5 @@ def failed_runs(e: Evidence, net: Net, recipe: str | None = None) -> set[str]:
 
 def _warms_up(e: Evidence, net: Net, recipe: str | None) -> bool:
     """Whether the recipe of a network has a warm-up that ends on a condition."""
-    return net[0] >= WARMUP_DEPTH and (recipe or e.comparison.recipe) in WARMED_UP.get(e.comparison.dataset, ())
+    spec = Spec(e.comparison.dataset, *net, recipe or e.comparison.recipe)  # type: ignore[arg-type]
+    return recipe_for(spec).warmup_error is not None

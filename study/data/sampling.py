@@ -24,9 +24,9 @@ def visited(images: int, batch: int, seed: int, step: int) -> Ints:
 
     Epochs follow each other without a gap: a batch that reaches the end of one is completed from the next.
     """
-    place = np.arange(step * batch, (step + 1) * batch)
-    orders = {epoch: _order(images, seed, epoch) for epoch in range(place[0] // images, place[-1] // images + 1)}
-    return np.array([orders[p // images][p % images] for p in place.tolist()])
+    epochs, places = np.divmod(np.arange(step * batch, (step + 1) * batch), images)
+    parts = [_order(images, seed, epoch)[places[epochs == epoch]] for epoch in np.unique(epochs).tolist()]
+    return np.concatenate(parts)
 
 
 @lru_cache(maxsize=4)

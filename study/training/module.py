@@ -159,7 +159,8 @@ class TrainingModule(pl.LightningModule):
 
     def train_dataloader(self) -> Ranges:
         """The steps up to the next evaluation, as (first, stop) pairs; none if the run is complete."""
-        stop = next((stop for stop in self.recipe.evaluation_steps if stop > self.step), self.step)
+        coming = [] if self.is_complete else [stop for stop in self.recipe.evaluation_steps if stop > self.step]
+        stop = next(iter(coming), self.step)
         return _ranges(ranges(self.step, stop, self.steps_per_call))
 
     def on_train_epoch_start(self) -> None:
@@ -195,6 +196,11 @@ class TrainingModule(pl.LightningModule):
         """Whether the step that was just taken is followed by an evaluation."""
         return self.step in self.recipe.evaluation_steps
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether no step is left: all are taken, or the run has failed in its warm-up."""
+        return self.step >= self.recipe.steps or self.schedule.is_stuck(self.step)
+
     # Evaluation
 
     def on_validation_start(self) -> None:
@@ -206,7 +212,8 @@ class TrainingModule(pl.LightningModule):
     def val_dataloader(self) -> Ranges:
         """This rank's shard of the test set as (start, stop) pairs: each image once, without padding (rule 5)."""
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        parts = evaluation_shares(self.dataset.test_size, self.dataset.evaluation_batch, rank, world_size)
+        limit = self.dataset.evaluation_part(self.device)
+        parts = evaluation_shares(self.dataset.test_size, limit, rank, world_size)
         self.images.expect(parts)
         return _ranges(parts)
 
@@ -240,7 +247,7 @@ class TrainingModule(pl.LightningModule):
             notes=self.images.take_notes(self._sum),
         )
         self.schedule.watch_plateau(self.step, train.percent)
-        self.trainer.should_stop = self.step >= self.recipe.steps
+        self.trainer.should_stop = self.is_complete
 
     def _sum(self, value: Tensor) -> Tensor:
         return sum_over_ranks(value) if self.trainer.world_size > 1 else value

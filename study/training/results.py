@@ -51,7 +51,7 @@ class Measure(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure a run that lacks only its summary: it has no step left, and Lightning calls no later hook."""
         assert isinstance(pl_module, TrainingModule)
-        if pl_module.step >= pl_module.recipe.steps and trainer.is_global_zero:
+        if pl_module.is_complete and trainer.is_global_zero:
             self.results = measure(pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -77,7 +77,8 @@ def measure(module: TrainingModule) -> Results:
 def _count_confusion(module: TrainingModule) -> ConfusionMatrix:
     """Count the confusion matrix again, on this rank, when the last evaluation was in an earlier session."""
     matrix = ConfusionMatrix(len(module.dataset.classes), module.device)
-    shares = evaluation_shares(module.dataset.test_size, module.dataset.evaluation_batch, 0, 1)
+    limit = module.dataset.evaluation_part(module.device)
+    shares = evaluation_shares(module.dataset.test_size, limit, 0, 1)
     module.images.expect(shares)
     with torch.no_grad(), module.trainer.precision_plugin.forward_context():
         for share in shares:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.recipes import WARMUP_WINDOW, ImageNetRecipe, Recipe
+from study.recipes import WARMUP_LIMIT, WARMUP_WINDOW, ImageNetRecipe, Recipe
 
 PLATEAU = 5  # evaluations; 25,000 steps of the recipe `plateau`
 PLATEAU_MARGIN = 0.1  # points of error between the means of two plateaus
@@ -65,6 +65,10 @@ class Schedule:
         assert self.recipe.warmup_error is not None
         if error < self.recipe.warmup_error:
             self.warm_until = step
+
+    def is_stuck(self, step: int) -> bool:
+        """Whether the warm-up has lasted so long after `step` updates that the run has failed."""
+        return self.warm_until is None and step >= WARMUP_LIMIT
 
     def watch_plateau(self, step: int, error: float) -> None:
         """Drop the rate if the recipe follows the plateau and the error has stopped falling.

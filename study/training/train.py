@@ -95,7 +95,8 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
     if measure.results is not None:
         summary = summarise(module, record, trainer, measure.results)
         record.finish(summary.row(), measure.results.measurements)
-        print(f"{module.spec.name}: {describe(summary.last)}")
+        failed = "; failed, as its warm-up did not end" if module.schedule.is_stuck(module.step) else ""
+        print(f"{module.spec.name}: {describe(summary.last)}{failed}")
         if mirror:
             mirror.finish()
     return 0

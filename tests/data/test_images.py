@@ -89,3 +89,7 @@ def test_a_subset_is_class_balanced_and_fixed(arrays: Arrays) -> None:
     assert Counter(arrays.train_labels[keep].tolist()) == dict.fromkeys(range(10), fifth // 10)
     assert len(set(keep.tolist())) == fifth
     assert Images(arrays, replace(PAPER, train_images=most), CPU).train_size == most
+
+
+def test_a_gpu_evaluates_more_images_at_a_time(arrays: Arrays) -> None:
+    assert arrays.evaluation_part(CPU) == 500 and arrays.evaluation_part(torch.device("cuda")) == 2_500

@@ -24,3 +24,10 @@ def test_each_epoch_visits_each_image_once_whatever_the_batch(images: int, batch
     order = np.concatenate([visited(images, batch, seed, step) for step in range(steps)])
     for epoch in range(epochs):
         assert sorted(order[epoch * images : (epoch + 1) * images]) == list(range(images))
+
+
+@given(st.integers(1, 200), st.integers(1, 300), SEEDS, st.integers(0, 50))
+def test_a_batch_visits_what_a_loop_over_its_places_does(images: int, batch: int, seed: int, step: int) -> None:
+    places = range(step * batch, (step + 1) * batch)
+    expected = [np.random.default_rng([seed, place // images]).permutation(images)[place % images] for place in places]
+    assert visited(images, batch, seed, step).tolist() == expected

@@ -57,6 +57,14 @@ def test_110_layers_warm_up_until_the_error_falls_and_then_no_more() -> None:
     assert rates == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01, 0.001])
 
 
+def test_a_warm_up_that_does_not_end_is_a_failure_after_8000_steps() -> None:
+    schedule = Schedule(recipe_for(Spec("cifar10", 110, "none", "warmup")))
+    assert schedule.rate(0) == 0.01 and not schedule.is_stuck(7_999) and schedule.is_stuck(8_000)
+    schedule.watch_warmup(8_000, 79.0)
+    assert not schedule.is_stuck(8_000)
+    assert not Schedule(recipe_for(Spec("cifar10", 110, "none"))).is_stuck(64_000), "it has no warm-up"
+
+
 def test_a_plateau_is_an_error_that_stopped_falling() -> None:
     assert not has_plateaued(FALLING) and not has_plateaued([50.0] * 9)
     assert has_plateaued([50.0] * 10) and has_plateaued([*FALLING, *[58.0] * 10])

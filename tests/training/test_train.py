@@ -156,6 +156,19 @@ def test_a_warm_up_ends_on_the_running_error_and_is_resumed(arrays: Arrays, tmp_
     assert (other.step, other.schedule.warm_until) == (110, until)
 
 
+def test_a_warm_up_that_does_not_end_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its next evaluation; nothing is left to do for a module that resumes from there."""
+    monkeypatch.setattr("study.training.schedule.WARMUP_LIMIT", 12)
+    module = TrainingModule(SPEC, load_digits())
+    module.schedule = Schedule(replace(module.recipe, warmup_error=0.0))
+    record = fit(module, tmp_path)
+    assert [row["step"] for row in record.history()] == [5, 10, 15] and module.is_complete
+    other = TrainingModule(SPEC, load_digits())
+    other.schedule = Schedule(module.recipe)
+    other.on_load_checkpoint(torch.load(record.checkpoint, weights_only=True))
+    assert other.is_complete and not len(other.train_dataloader()) and other.schedule.warm_until is None
+
+
 @pytest.mark.slow
 def test_1202_layers_take_three_steps(arrays: Arrays, tmp_path: Path) -> None:
     few = replace(arrays, test_images=arrays.test_images[:100], test_labels=arrays.test_labels[:100])

@@ -26,6 +26,10 @@ class ImageNet:
     evaluation_batch: int = 100  # images
     peak: int = 255  # the brightest level of a pixel
 
+    def evaluation_part(self, device: torch.device) -> int:
+        """Number of images that are evaluated at a time, the same on every device: they are read meanwhile."""
+        return self.evaluation_batch
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of classes, file names, file sizes and the mean; no image is read for it."""
