@@ -25,7 +25,8 @@ def advice(scale: Scale, out: Path, state: State, waiting: Mapping[str, str]) ->
     yield from _speed(scale, state)
     if with_status(latest, "unfinished") or "for another call" in waiting.values():
         yield f"- There is more to do: run `{again}` again; it goes on where it stopped."
-    if any(result.stage.startswith("cell-") for result in with_status(latest, "passed")):
+    finished = [result for result in with_status(latest, "passed") if result.stage.startswith("cell-")]
+    if finished and not scale.is_rehearsal:
         gather = f"python -m reports gather --runs={out}/runs --add --out=build/report"
         yield f"- Take the finished cells into the report: `{gather}`."
 
