@@ -139,7 +139,12 @@ class _NoStep(torch.optim.SGD):
 
 
 def norm_backend(kind: torch.dtype) -> str:
-    """What torch takes for batch norm in training on a GPU, in channels_last: ``Cudnn`` or ``Native``."""
+    """What torch takes for batch norm in training on a GPU, in channels_last: ``Cudnn`` or ``Native``.
+
+    A torch that is built for processors alone doesn't know; then it is what one for CUDA has said (2.11 and 2.15).
+    """
+    if torch.version.cuda is None:
+        return "Native" if kind == torch.bfloat16 else "Cudnn"
     with FakeTensorMode():
         x = torch.empty(128, 16, 32, 32, dtype=kind, device="cuda").to(memory_format=torch.channels_last)
         weight = torch.empty(16, device="cuda")
