@@ -5,31 +5,27 @@ A choice is kept in the user's cache folder, so that the next run of the same ne
 
 from __future__ import annotations
 
-import hashlib
-import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
-from filelock import FileLock
 
 from study import network
+from study.bench.choices import choice_file, keep, kept, locked
 from study.data.datasets import dataset_info
-from study.machine.compiler import cache_folder, compiler_problem
+from study.machine.compiler import compiler_problem
 from study.machine.device import has_cuda
-from study.machine.options import MachineOptions, Step, StepMode
+from study.machine.options import MachineOptions, StepMode
 from study.machine.resolve import resolve_precision
 from study.recipes import recipe_for
 from study.recording.bench_lines import Line, read
-from study.recording.provenance import device_name, now
-from study.recording.record import read_json, write_json
+from study.recording.provenance import now
 from study.spec import Spec
 
 LONG = 1.0  # hours from which a run repays a measurement of some minutes, most of which is compilation
@@ -51,8 +47,8 @@ def choose(spec: Spec, machine: MachineOptions) -> tuple[MachineOptions, Line | 
     precision = resolve_precision(machine.precision, dataset_info(spec.dataset).pixels)
     measured = replace(machine, precision=precision)
     file = choice_file(spec, measured)
-    with _locked(file):
-        choice = _kept(file) or _measured(spec, measured, file)
+    with locked(file):
+        choice = kept(file) or _measured(spec, measured, file)
     print(f"study: --step=auto is {choice['chosen']}: {choice['why']}", file=sys.stderr)
     return replace(machine, step=choice["chosen"]), choice
 
@@ -85,57 +81,11 @@ def _rough_seconds(spec: Spec) -> float:
     return 6 * multiply_adds * recipe_for(spec).batch / (ROUGH_SPEED * torch.get_num_threads())
 
 
-def choice_file(spec: Spec, machine: MachineOptions) -> Path:
-    """Where the choice for a network on this machine is kept."""
-    name = hashlib.sha256(json.dumps(_key(spec, machine)).encode()).hexdigest()[:16]
-    return cache_folder() / "steps" / f"{name}.json"
-
-
-def _key(spec: Spec, machine: MachineOptions) -> dict[str, Any]:
-    """What a choice depends on."""
-    return {
-        "dataset": spec.dataset,
-        "depth": spec.depth,
-        "shortcut": spec.shortcut,
-        "batch": recipe_for(spec).batch,
-        "precision": machine.precision,
-        "device": device_name(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-
-
-def kept_step(spec: Spec, machine: MachineOptions) -> Step:
-    """What `--step=auto` chose for this network on this processor; ``auto`` where nothing was chosen.
-
-    Args:
-        spec: The cell.
-        machine: The machine options, their precision no longer ``auto``.
-    """
-    if machine.step != "auto" or has_cuda() or machine.checkpoint_every:
-        return machine.step
-    choice = _kept(choice_file(spec, machine))
-    return choice["chosen"] if choice else "auto"
-
-
-def kept_choices() -> list[Line]:
-    """The choices that this machine's user has made, for ``study doctor``."""
-    return [choice for file in sorted((cache_folder() / "steps").glob("*.json")) if (choice := _kept(file))]
-
-
-def _kept(file: Path) -> Line | None:
-    try:
-        return read_json(file)
-    except (OSError, json.JSONDecodeError):
-        return None
-
-
 def _measured(spec: Spec, machine: MachineOptions, file: Path) -> Line:
     print("study: measures ways to take a step, for some minutes and once per network", file=sys.stderr)
     choice = measure(spec, machine)
     if "seconds_a_step" in choice:  # a failure is not kept: the next run tries again
-        with suppress(OSError):  # a full or read-only disk: the next run measures again
-            write_json(file, choice | {"for": _key(spec, machine)})
+        keep(file, choice, spec, machine)
     return choice
 
 
@@ -186,22 +136,6 @@ def decide(lines: list[Line]) -> Line:
 
 def _failure(why: str) -> Line:
     return {"chosen": "plain", "why": why, "measured": now()}
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Let one process at a time choose for a network, so that the cells of a sweep measure once."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(file.with_suffix(".lock"))
-        lock.acquire()
-    except OSError:  # a read-only home
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

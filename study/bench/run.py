@@ -27,7 +27,7 @@ from scipy.stats import quantile_test
 
 from study.bench import measures
 from study.bench.arms import Arm, Bare, Contender, Loader, Ours
-from study.bench.choose import kept_step
+from study.bench.choices import kept_step
 from study.bench.floor import floor
 from study.bench.jobs import join
 from study.bench.memory import memory

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from study.bench.choose import kept_choices
+from study.bench.choices import kept_choices
 from study.data.datasets import DATA_SETS
 from study.data.interface import Check, checked
 from study.machine.compiler import cache_folder

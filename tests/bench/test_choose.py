@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from study.bench import choose as choosing
-from study.bench.choose import bench_command, candidates, choice_file, choose, decide, kept_choices, rough_hours
+from study.bench.choices import choice_file, kept_choices
+from study.bench.choose import bench_command, candidates, choose, decide, rough_hours
 from study.bench.run import _contender
 from study.commands import checks
 from study.commands.cli import parser
