@@ -119,6 +119,7 @@ def gradient(half: bool, is_compiled: bool) -> Tensor:
 
 
 @compiles
+@pytest.mark.slow
 def test_its_gradients_are_the_plain_ones_in_fp32_and_no_worse_in_bf16() -> None:
     exact = gradient(half=False, is_compiled=False)
     assert (gradient(half=False, is_compiled=True) - exact).norm() < 1e-5 * exact.norm()
@@ -127,7 +128,7 @@ def test_its_gradients_are_the_plain_ones_in_fp32_and_no_worse_in_bf16() -> None
 
 
 @compiles
-@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("precision", ["32", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_a_run_stopped_by_a_signal_resumes_to_the_same_weights(precision: Precision, tmp_path: Path) -> None:
     alone = fit(tmp_path / "alone", "compiled", precision)
     with pytest.raises(Interrupted):
