@@ -17,7 +17,9 @@ from study.bench.arms import Contender
 from study.bench.window import Member
 from study.data.images import Images
 from study.machine.device import free_memory_mb, peak_memory_mb
-from study.machine.options import StepMode
+from study.machine.options import CAPTURED, StepMode
+from study.network import ResNet
+from study.training.compiling import training_forward
 from study.training.errors import Tally
 from study.training.schedule import Schedule
 from study.training.step import (
@@ -27,7 +29,6 @@ from study.training.step import (
     PlainSteps,
     ResidentSteps,
     Steps,
-    in_segments,
     uncounted_batches,
     update,
 )
@@ -40,7 +41,7 @@ class Network:
         contender: What is trained.
         images: Its images, which the networks share.
         seed: Of its weights and batches.
-        step_mode: How its steps are taken; all but ``graph`` is plain.
+        step_mode: How its steps are taken.
         first: The number of its first step. Networks upload their tables at multiples of `STEPS_PER_CALL`, so different
             numbers keep them from doing so at the same time.
     """
@@ -48,15 +49,19 @@ class Network:
     def __init__(self, contender: Contender, images: Images, seed: int, step_mode: StepMode, first: int = 0) -> None:
         self.contender, self.step, self.taken = contender, first, 0
         self.schedule = Schedule(contender.recipe)
-        self.stream = torch.cuda.Stream() if step_mode == "graph" else None  # type: ignore[no-untyped-call]
+        self.step_mode = step_mode
+        self.stream = torch.cuda.Stream() if step_mode in CAPTURED else None  # type: ignore[no-untyped-call]
         with self._on_stream():
             torch.manual_seed(seed)
             self.net = contender.net().to(memory_format=torch.channels_last)
             self.steps = self._steps(images, seed)
 
     def _steps(self, images: Images, seed: int) -> Steps:
-        every, sgd = self.contender.machine.checkpoint_every, self.contender.sgd(self.net)
-        forward = in_segments(self.net, every) if every else self.net
+        sgd = self.contender.sgd(self.net)
+        for group in sgd.param_groups:
+            group["fused"] = self.step_mode != "plain" or self.contender.device.type == "cuda"  # as in training
+        assert isinstance(self.net, ResNet)
+        forward = training_forward(self.net, self.step_mode, self.contender.machine.checkpoint_every)
         add = Tally(self.contender.device).add
         take_one = self._autocast(partial(update, forward, sgd, add, torch.autograd.backward))
         if self.stream is not None:

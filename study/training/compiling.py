@@ -9,10 +9,29 @@ import torch
 from torch import Tensor, nn
 
 from study.machine.compiler import prepare_compiler
-from study.training.step import Forward, blocks
+from study.machine.options import StepMode
+from study.network import ResNet
+from study.training.step import Forward, blocks, in_segments
 
 WHOLE = 60  # blocks: compiling takes some seconds a block, so deeper networks are compiled block by block
 MANY = 64  # compilations that one process may need: of several networks, and of several kinds of blocks
+
+
+def training_forward(net: ResNet, step_mode: StepMode, checkpoint_every: int = 0) -> Forward:
+    """The forward pass of training, as a way to take steps needs it.
+
+    Args:
+        net: A network of this study.
+        step_mode: How steps are taken.
+        checkpoint_every: Number of blocks between kept activations; 0 keeps all.
+    """
+    if step_mode in ("compiled", "compiled-graph"):
+        return compile_forward(net)
+    if step_mode == "fused-graph":
+        from study.training.fused.network import fused  # needs triton, which torch has for some machines only
+
+        return fused(net)
+    return in_segments(net, checkpoint_every) if checkpoint_every else net
 
 
 def compile_forward(net: nn.Module) -> Forward:

@@ -25,7 +25,7 @@ from study.machine.options import CAPTURED, StepMode
 from study.recipes import Recipe, per_device_batch, recipe_for
 from study.recording.evaluation import Evaluation
 from study.spec import Spec
-from study.training.compiling import compile_forward
+from study.training.compiling import training_forward
 from study.training.errors import ConfusionMatrix, Tally
 from study.training.ranks import Agreement, average_gradients, settle_buckets, share_statistics, sum_over_ranks
 from study.training.schedule import Schedule
@@ -36,7 +36,6 @@ from study.training.step import (
     PlainSteps,
     ResidentSteps,
     Steps,
-    in_segments,
     ranges,
     uncounted_batches,
     update,
@@ -116,13 +115,7 @@ class TrainingModule(pl.LightningModule):
     @cached_property
     def _forward(self) -> Forward:
         """The forward pass of training."""
-        if self.step_mode in ("compiled", "compiled-graph"):
-            return compile_forward(self.net)
-        if self.step_mode == "fused-graph":
-            from study.training.fused.network import fused  # needs triton, which torch has for some machines only
-
-            return fused(self.net)
-        return in_segments(self.net, self.checkpoint_every) if self.checkpoint_every else self.net
+        return training_forward(self.net, self.step_mode, self.checkpoint_every)
 
     def on_fit_start(self) -> None:
         """Restore the counts of an interrupted interval on rank 0."""
