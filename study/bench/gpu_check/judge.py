@@ -12,14 +12,15 @@ from study.bench.gpu_check.stages import ABSENT, Stage
 from study.bench.gpu_check.state import State, Status
 from study.recipes import recipe_for
 from study.recording.bench_lines import Line
+from study.recording.evaluation import TEST_ERROR, TRAIN_ERROR
 from study.recording.record import Record
 
 REFUSED = 2  # exit status of a command that cannot be carried out here
 KEPT = (
-    "test/top1_error",
+    TEST_ERROR,
     "test/wrong",
     "test/seen",
-    "train/top1_error",
+    TRAIN_ERROR,
     "images_per_second",
     "hours",
     "weights_sha256",
@@ -38,7 +39,7 @@ def measured(stage: Stage, output: str) -> Iterator[Line]:
 def _progress(record: Record) -> Line:
     last, summary, begun = record.last_evaluation(), record.summary() or {}, record.provenance()
     steps = {"step": last.step if last else 0, "steps": recipe_for(record.spec).steps}
-    errors = {"test/top1_error": last.test.percent, "train/top1_error": last.train.percent} if last else {}
+    errors = {TEST_ERROR: last.test.percent, TRAIN_ERROR: last.train.percent} if last else {}
     how = {key: begun.get(key) for key in ("device", "step_path", "precision")}
     return {"cell": record.spec.name, **steps, **how, **errors, **{key: summary[key] for key in KEPT if key in summary}}
 

@@ -8,6 +8,7 @@ from study.bench.gpu_check.candidates import Candidate
 from study.bench.gpu_check.rules import DATA_SETS, MARGINS
 from study.bench.gpu_check.scale import Scale
 from study.bench.gpu_check.state import Result, State
+from study.recording.evaluation import TEST_ERROR, TRAIN_ERROR
 
 PAPER_STEPS = 64_000
 
@@ -151,5 +152,5 @@ def _cell(result: Result) -> Sequence[object]:
     run = result.find("run")
     hours = run.get("hours")
     way = f"{run.get('step_path')}-{run.get('precision')}"
-    errors = (run.get("test/top1_error"), run.get("train/top1_error"), run.get("images_per_second"))
+    errors = (run.get(TEST_ERROR), run.get(TRAIN_ERROR), run.get("images_per_second"))
     return run["cell"], result.status, run["step"], run["steps"], *errors, 60 * hours if hours else None, way
