@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from study.data.datasets import load_in_memory
 from study.data.images import Arrays, Images
+from study.data.interface import Ints
 from study.data.sampling import evaluation_shares
 from study.machine.device import has_cuda
 from study.probes.blocks import blocks
@@ -65,7 +67,9 @@ def measure_public(paths: Sequence[Path], like: str, commit: str | None, data: P
         tested = count_errors(net, _test(images), images.test_size)
         print(f"{path}: {network.title} of {layout.repository}: {tested.wrong:,} of {tested.seen:,} test images wrong")
         if out is not None:
-            record = _describe(path, network, layout, commit) | {"test": asdict(tested)} | measure(net, spec, images)
+            used = layout.trained_on(arrays) if layout.trained_on else None
+            measured = {"test": asdict(tested)} | measure(net, spec, images, used)
+            record = _describe(path, network, layout, commit) | measured
             _write(out, f"{layout.repository.replace('/', '+')}-{like}.json", record)
     return 0
 
@@ -86,22 +90,24 @@ def _describe(path: Path, network: Network, layout: Layout, commit: str | None) 
     }
 
 
-def measure(net: TrainedResNet, spec: Spec, images: Images) -> Row:
+def measure(net: TrainedResNet, spec: Spec, images: Images, used: Ints | None = None) -> Row:
     """Measure a network beyond its test errors.
 
     Args:
         net: The network.
         spec: The cell with whose recipe images are cropped and flipped.
         images: The images as the network expects them.
+        used: The numbers of the images that it was trained on; None for all. The others would be further test images.
 
     Returns:
         Errors on the training images, as they are and with crops and flips; responses (Fig. 7); what the layers and the
         blocks do, as `study.probes` measures it.
     """
+    numbers = np.arange(images.train_size) if used is None else used
     responses = layer_responses(net.eval(), images.test_batch(0, min(RESPONSE_IMAGES, images.test_size))[0])
     return {
-        "train": asdict(count_errors(net, _train(images), images.train_size)),
-        "train_augmented": asdict(count_errors(net, _augmented(images, spec.seed), images.train_size)),
+        "train": asdict(count_errors(net, _train(images, numbers), len(numbers))),
+        "train_augmented": asdict(count_errors(net, _augmented(images, spec.seed, numbers), len(numbers))),
         "responses": {"layers": list(responses), "std": list(responses.values())},
         "signals": layer_signals(net, *images.batch(spec.seed, 0)),
         "blocks": blocks(net, spec, images),
@@ -129,18 +135,28 @@ def _test(images: Images) -> Batches:
         yield images.test_batch(*share)
 
 
-def _train(images: Images) -> Batches:
-    for share in evaluation_shares(images.train_size, PART, 0, 1):
-        yield images.train_batch(*share)
+def _train(images: Images, numbers: Ints) -> Batches:
+    """The images of these numbers, as they are."""
+    chosen = _chosen(images, numbers)
+    for start, stop in evaluation_shares(images.train_size, PART, 0, 1):
+        drawn, labels = images.train_batch(start, stop)
+        yield drawn[chosen[start:stop]], labels[chosen[start:stop]]
 
 
-def _augmented(images: Images, seed: int) -> Batches:
-    """The first epoch of a run with that seed: every image once, cropped and flipped."""
-    batch = images.recipe.batch
+def _augmented(images: Images, seed: int, numbers: Ints) -> Batches:
+    """The images of these numbers in the first epoch of a run with that seed: each once, cropped and flipped."""
+    chosen, batch = _chosen(images, numbers), images.recipe.batch
     for step in range(-(-images.train_size // batch)):
-        drawn, labels = images.batch(seed, step)
         rest = images.train_size - step * batch  # the last batch goes on into the next epoch
-        yield drawn[:rest], labels[:rest]
+        plan = images.plans(seed, range(step, step + 1))[0].to(chosen.device)[:, :rest]
+        yield images.crop(plan[:, chosen[plan[0]]])
+
+
+def _chosen(images: Images, numbers: Ints) -> Tensor:
+    """Whether each training image is among the numbers: (N,)."""
+    chosen = torch.zeros(images.train_size, dtype=torch.bool)
+    chosen[torch.from_numpy(numbers)] = True
+    return chosen.to(images.crops.device)
 
 
 @torch.inference_mode()

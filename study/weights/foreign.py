@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from study.data.images import Arrays
-from study.data.interface import Floats
+from study.data.interface import Floats, Ints
 from study.network import TASKS, Shortcut, architecture
 from study.spec import InputError, title
 from study.weights.pretrained import Preprocess, TrainedResNet
@@ -42,6 +42,7 @@ class Layout:
         mean: Per channel on [0, 1], or a function of the data set to a per-pixel mean (H, W, C) in levels.
         stated: How the networks were trained, by the repository's own words.
         std: Per channel on [0, 1].
+        trained_on: The numbers of the training images that were used, of a data set; None where all were.
     """
 
     repository: str
@@ -51,15 +52,22 @@ class Layout:
     mean: tuple[float, float, float] | Callable[[Arrays], Floats]
     stated: str
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    trained_on: Callable[[Arrays], Ints] | None = None
 
 
-def _stratified_mean(arrays: Arrays) -> Floats:
-    """The per-pixel mean of the 45,000 images that wooyeolBaek's training kept: stratified, random state 2023."""
+def _stratified(arrays: Arrays) -> Ints:
+    """The 45,000 images that wooyeolBaek's training kept: stratified, random state 2023."""
     from sklearn.model_selection import train_test_split
 
     numbers = np.arange(len(arrays.train_labels))
     kept, _ = train_test_split(numbers, test_size=0.1, random_state=2023, stratify=arrays.train_labels)
-    mean: Floats = arrays.train_images[kept].mean(axis=0, dtype=np.float64).astype(np.float32)
+    return np.asarray(kept)
+
+
+def _stratified_mean(arrays: Arrays) -> Floats:
+    """The per-pixel mean of these images."""
+    kept = arrays.train_images[_stratified(arrays)]
+    mean: Floats = kept.mean(axis=0, dtype=np.float64).astype(np.float32)
     return mean
 
 
@@ -96,6 +104,7 @@ LAYOUTS: tuple[Layout, ...] = (
         half_in_front=True,
         mean=_stratified_mean,
         stated="45,000 images, 64,000 steps, batch 128, mixed precision",
+        trained_on=_stratified,
     ),
     Layout(
         repository="akamaster/pytorch_resnet_cifar10",
@@ -109,7 +118,7 @@ LAYOUTS: tuple[Layout, ...] = (
         example="module.linear.weight",
         half_in_front=True,
         mean=IMAGENET[0],
-        stated="50,000 images, 200 epochs, batch 128; the epoch of the best test error",
+        stated="50,000 images, 200 epochs, batch 128",
         std=IMAGENET[1],
     ),
     Layout(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,10 @@ from torch.nn import functional as F
 
 from study.commands import cli
 from study.data.images import Arrays
-from study.protocols.public import images_of, measure
+from study.protocols.public import _augmented, _train, images_of, measure
+from study.recipes import recipe_for
 from study.spec import InputError, Spec
-from study.weights.foreign import LAYOUTS, Network, _orders, read_foreign
+from study.weights.foreign import LAYOUTS, Network, _orders, _stratified, read_foreign
 from study.weights.pretrained import Preprocess, TrainedResNet
 from tests.support import BESIDE, refusal
 
@@ -217,3 +219,18 @@ def test_errors_on_training_images_are_those_of_a_plain_loop(arrays: Arrays) -> 
     expected = int((answers != torch.from_numpy(few.train_labels)).sum())
     assert measured["train"] == {"wrong": expected, "seen": 300} and measured["train_augmented"]["seen"] == 300
     assert len(measured["responses"]["std"]) == DEPTH - 1 == len(measured["signals"])
+
+
+def test_images_that_a_network_was_not_trained_on_are_no_training_images(arrays: Arrays) -> None:
+    used = _stratified(arrays)
+    assert len(set(used.tolist())) == len(used) == 0.9 * arrays.train_size
+    assert len(set(np.bincount(arrays.train_labels[used]))) == 1, "each class has as many"
+    spec = Spec("cifar10", DEPTH, "A")
+    images = arrays.on(torch.device("cpu"), recipe_for(spec))
+    numbers = np.flatnonzero(images.train_labels.numpy() == 3)
+    chosen = [
+        torch.cat([labels for _, labels in part]) for part in (_train(images, numbers), _augmented(images, 0, numbers))
+    ]
+    assert [set(labels.tolist()) for labels in chosen] == [{3}, {3}] and {len(labels) for labels in chosen} == {
+        len(numbers)
+    }
