@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -26,6 +27,7 @@ from rich.progress import Progress
 from scipy.stats import quantile_test
 
 from study.bench import measures
+from study.bench.apart import Apart
 from study.bench.arms import Arm, Bare, Contender, Loader, Ours
 from study.bench.choices import kept_step
 from study.bench.floor import floor
@@ -58,7 +60,7 @@ def bench(
     _check_arms(spec, arms)
     contender = _contender(spec, machine)
     say("machine", **_machine(contender))
-    ways = {name: _arm(name, contender) for name in arms}
+    ways = {name: _place(name, contender) for name in arms}
     seconds = _take_turns(ways, rounds, steps)
     for name, turns in seconds.items():
         _say_speed(contender, name, turns, steps)
@@ -126,11 +128,10 @@ def _measure_peak(contender: Contender, arm: str, steps: int) -> float:
 
 def _peak_mb(spec: Spec, machine: MachineOptions, arm: str, steps: int) -> float:
     quiet()
-    contender = _contender(spec, machine)
-    way = _arm(arm, contender)
+    way = _arm_of(arm, spec, machine)
     way.turn(steps)
     if isinstance(way, Ours):
-        measures.evaluation(contender, way.module.images)
+        measures.evaluation(way.contender, way.module.images)
     return peak_memory_mb()
 
 
@@ -184,6 +185,17 @@ def _arm(name: str, contender: Contender) -> Arm:
             return Bare(contender)
         case _:
             return Loader(contender)
+
+
+def _place(name: str, contender: Contender) -> Arm:
+    """An arm, in this process; but the loader loop, which stands for a script without our settings of memory, apart."""
+    if name == "loader":
+        return Apart(partial(_arm_of, name, contender.spec, contender.machine))
+    return _arm(name, contender)
+
+
+def _arm_of(name: str, spec: Spec, machine: MachineOptions) -> Arm:
+    return _arm(name, _contender(spec, machine))
 
 
 def _take_turns(arms: dict[str, Arm], rounds: int, steps: int) -> dict[str, list[float]]:

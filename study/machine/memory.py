@@ -10,6 +10,8 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 KEPT = 2**31 - 1  # bytes of free memory at the top of the heap that are not returned: the largest value there is
 LARGEST_ON_HEAP = 32 * 2**20  # bytes; larger blocks have a mapping of their own, and glibc allows no higher limit
@@ -36,3 +38,14 @@ def keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in MALLOPT.items():
             mallopt(parameter, value)
+
+
+@contextmanager
+def default_memory() -> Iterator[None]:
+    """Start processes inside that have torch's own setting; those of the C library are not inherited."""
+    setting = os.environ.pop(TORCH, None)
+    try:
+        yield
+    finally:
+        if setting is not None:
+            os.environ[TORCH] = setting

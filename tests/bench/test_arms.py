@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
 from study import network
+from study.bench.apart import Apart
 from study.bench.arms import Contender
 from study.data.digits import load_digits
+from study.machine.memory import TORCH
 from study.machine.options import MachineOptions
 from study.spec import Spec
 from study.training import compiling
@@ -16,6 +20,22 @@ def test_the_optimiser_is_the_recipes() -> None:
     (group,) = contender.sgd(contender.net()).param_groups
     recipe = contender.recipe
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (recipe.lr, recipe.momentum, recipe.weight_decay)
+
+
+class Setting:
+    """An arm that tells whether its process has torch's setting for large pages."""
+
+    def turn(self, steps: int) -> float:
+        return float(os.environ.get(TORCH, 0)) + 10 * steps
+
+
+@pytest.mark.process
+def test_an_arm_in_a_process_of_its_own_has_not_our_memory_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TORCH, "1")
+    assert Setting().turn(3) == 31
+    apart = Apart(Setting)
+    assert (apart.turn(3), apart.turn(4)) == (30, 40)
+    assert os.environ[TORCH] == "1"
 
 
 @pytest.mark.slow
