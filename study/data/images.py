@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from study.data.interface import Bytes, Floats, Ints, Reduce
 from study.data.sampling import generator, rank_slice, visited
 from study.recipes import Recipe
 
+# Around an image that is cropped: zeros after the mean was subtracted (the paper), before, or the image's own edge.
+Border = Literal["mean", "black", "reflect"]
 GPU_EVALUATION = 2_500  # images, a quarter of CIFAR-10's test set
 
 
@@ -128,6 +130,7 @@ class Images:
         device: Where they are made.
         mean: (H, W, C) in levels, in place of that of the training images: for networks that others trained.
         std: (C,) on [0, 1], by which such networks divide.
+        border: What such networks have seen around an image.
     """
 
     def __init__(
@@ -137,13 +140,16 @@ class Images:
         device: torch.device,
         mean: Floats | None = None,
         std: Tensor | None = None,
+        border: Border = "mean",
     ) -> None:
         keep = subset(arrays.train_labels, recipe.train_images)
         self.recipe, self.peak = recipe, arrays.peak
         train = arrays.train_images[keep]
-        self.crops = _crops(torch.from_numpy(train).to(device), recipe.pad)
+        self.crops = _crops(_padded(train, recipe.pad, border).to(device), train.shape[1:3])
         mean = arrays.mean(recipe) if mean is None else mean
-        self.mean_crops = _crops(torch.from_numpy(mean[None]).to(device), recipe.pad)[0]
+        self.mean_crops = _crops(_padded(mean[None], recipe.pad, border).to(device), train.shape[1:3])[0]
+        if border == "black":  # images are cropped first
+            self.mean_crops = torch.from_numpy(mean).to(device).expand_as(self.mean_crops)
         self.std = None if std is None else std.to(device)
         self.train_labels = torch.from_numpy(arrays.train_labels[keep]).to(device)
         self.test_images = torch.from_numpy(arrays.test_images).to(device)
@@ -201,8 +207,12 @@ class Images:
         return images if self.std is None else images.div_(self.std)
 
 
-def _crops(images: Tensor, pad: int) -> Tensor:
-    """View every crop of every padded image: (N, H, W, C) -> (N, 2 pad + 1, 2 pad + 1, H, W, C)."""
-    size = images.shape[1:3]
-    padded = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
+def _padded(images: Bytes | Floats, pad: int, border: Border) -> Tensor:
+    """Pad images (N, H, W, C) on their four sides."""
+    sides = ((0, 0), (pad, pad), (pad, pad), (0, 0))
+    return torch.from_numpy(np.pad(images, sides, mode="reflect" if border == "reflect" else "constant"))
+
+
+def _crops(padded: Tensor, size: Sequence[int]) -> Tensor:
+    """View every crop of every padded image: (N, H + 2 pad, W + 2 pad, C) -> (N, 2 pad + 1, 2 pad + 1, H, W, C)."""
     return padded.unfold(1, size[0], 1).unfold(2, size[1], 1).permute(0, 1, 2, 4, 5, 3)

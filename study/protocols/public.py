@@ -18,7 +18,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from study.data.datasets import load_in_memory
-from study.data.images import Arrays, Images
+from study.data.images import Arrays, Border, Images
 from study.data.interface import Ints
 from study.data.sampling import evaluation_shares
 from study.machine.device import has_cuda
@@ -63,7 +63,7 @@ def measure_public(paths: Sequence[Path], like: str, commit: str | None, data: P
     for path in paths:
         net, layout = read_foreign(path, network, arrays)
         net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        images = images_of(net, arrays, spec, device)
+        images = images_of(net, arrays, spec, device, layout.border)
         tested = count_errors(net, _test(images), images.test_size)
         print(f"{path}: {network.title} of {layout.repository}: {tested.wrong:,} of {tested.seen:,} test images wrong")
         if out is not None:
@@ -123,11 +123,11 @@ def _write(out: Path, name: str, record: Row) -> None:
         raise InputError(f"{out} cannot be written ({error.strerror}); give another folder with --out=DIR") from None
 
 
-def images_of(net: TrainedResNet, arrays: Arrays, spec: Spec, device: torch.device) -> Images:
-    """The images as the network expects them."""
+def images_of(net: TrainedResNet, arrays: Arrays, spec: Spec, device: torch.device, border: Border = "mean") -> Images:
+    """The images as the network expects them, with what its training had around a cropped image."""
     how = net.preprocess
     std = None if how.std is None else how.std.flatten()
-    return Images(arrays, recipe_for(spec), device, how.mean.permute(1, 2, 0).numpy(), std)
+    return Images(arrays, recipe_for(spec), device, how.mean.permute(1, 2, 0).numpy(), std, border)
 
 
 def _test(images: Images) -> Batches:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.data.images import Arrays
+from study.data.images import Arrays, Border
 from study.data.interface import Floats, Ints
 from study.network import TASKS, Shortcut, architecture
 from study.spec import InputError, title
@@ -42,6 +42,7 @@ class Layout:
         mean: Per channel on [0, 1], or a function of the data set to a per-pixel mean (H, W, C) in levels.
         stated: How the networks were trained, by the repository's own words.
         std: Per channel on [0, 1].
+        border: What its crops have around an image.
         trained_on: The numbers of the training images that were used, of a data set; None where all were.
     """
 
@@ -52,6 +53,7 @@ class Layout:
     mean: tuple[float, float, float] | Callable[[Arrays], Floats]
     stated: str
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    border: Border = "black"
     trained_on: Callable[[Arrays], Ints] | None = None
 
 
@@ -104,6 +106,7 @@ LAYOUTS: tuple[Layout, ...] = (
         half_in_front=True,
         mean=_stratified_mean,
         stated="45,000 images, 64,000 steps, batch 128, mixed precision",
+        border="reflect",
         trained_on=_stratified,
     ),
     Layout(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study.commands import cli
-from study.data.images import Arrays
+from study.data.images import Arrays, Images
 from study.protocols.public import _augmented, _train, images_of, measure
 from study.recipes import recipe_for
 from study.spec import InputError, Spec
@@ -219,6 +219,21 @@ def test_errors_on_training_images_are_those_of_a_plain_loop(arrays: Arrays) -> 
     expected = int((answers != torch.from_numpy(few.train_labels)).sum())
     assert measured["train"] == {"wrong": expected, "seen": 300} and measured["train_augmented"]["seen"] == 300
     assert len(measured["responses"]["std"]) == DEPTH - 1 == len(measured["signals"])
+
+
+def test_the_border_of_a_crop_is_what_the_training_had(arrays: Arrays) -> None:
+    """Of a crop from the upper left corner the first row is border: mean, black, or row 4 of the image."""
+    levels = torch.from_numpy(arrays.train_images[:1]).float()
+    mean = np.full((32, 32, 3), 120.0, dtype=np.float32)
+    corner = torch.zeros(4, 1, dtype=torch.long)  # of image 0, not flipped
+    for border, first in (("mean", 0.0), ("black", -120.0 / arrays.peak)):
+        images = Images(arrays, recipe_for(Spec("cifar10", DEPTH, "A")), torch.device("cpu"), mean, border=border)
+        crop = images.crop(corner)[0].permute(0, 2, 3, 1)
+        torch.testing.assert_close(crop[0, 0], torch.full((32, 3), first))
+        torch.testing.assert_close(crop[0, 4:, 4:], (levels[0, :28, :28] - 120) / arrays.peak)
+    images = Images(arrays, images.recipe, torch.device("cpu"), mean, border="reflect")
+    crop = images.crop(corner)[0].permute(0, 2, 3, 1)
+    torch.testing.assert_close(crop[0, 0, 4:], (levels[0, 4, :28] - 120) / arrays.peak)
 
 
 def test_images_that_a_network_was_not_trained_on_are_no_training_images(arrays: Arrays) -> None:
