@@ -157,10 +157,11 @@ DEPARTURES: tuple[Departure, ...] = (
     Departure(
         "warm-up of 110 layers and more",
         "0.01 until the training error is below 80 %, about 400 iterations; how it was measured is not said",
-        f"the error over {WARMUP_WINDOW} steps (6,400 images), looked at every {WARMUP_WINDOW} steps",
+        f"the error over {WARMUP_WINDOW} steps (6,400 images), looked at every {WARMUP_WINDOW} steps; so are the first 2,000 "
+        "steps of `nowarmup`",
         "a fixed length, or none; the table of others' results has it",
         ("C24", "C24b", "C25", "C26"),
-        ("warmup_error",),
+        ("warmup_error", "early_steps"),
     ),
     Departure(
         "warm-up of plain-110 and of 1202 layers",
@@ -168,7 +169,7 @@ DEPARTURES: tuple[Departure, ...] = (
         "plain-110 starts at 0.1, and warms up under the recipe `warmup` only; 1202 layers warm up as ResNet-110 does; "
         f"a warm-up of {WARMUP_LIMIT:,} steps ends the run, which counts as failed",
         "plain-110 at 0.1 from the start does not train in either of two re-runs",
-        ("C03", "C28", "C29"),
+        ("C03", "C03b", "C28", "C29"),
     ),
     Departure(
         "three times the steps",

@@ -25,7 +25,7 @@ def test_the_papers_recipe_for_imagenet() -> None:
 
 @pytest.mark.parametrize(("dataset", "name"), [(d, name) for d, recipes in RECIPES.items() for name in recipes])
 def test_every_recipe_is_evaluated_evenly_and_at_its_last_step(dataset: str, name: str) -> None:
-    recipe = RECIPES[dataset][name]
+    recipe = replace(RECIPES[dataset][name], early_steps=0)
     steps = recipe.evaluation_steps
     assert steps[-1] == recipe.steps and len(set(steps)) == recipe.evaluations
     gaps = {b - a for a, b in zip((0, *steps), steps, strict=False)}
@@ -34,6 +34,12 @@ def test_every_recipe_is_evaluated_evenly_and_at_its_last_step(dataset: str, nam
 
 def test_the_paper_is_evaluated_every_64th_of_the_run() -> None:
     assert recipe_for(Spec("cifar10", 20, "A")).evaluation_steps == tuple(range(1_000, 64_001, 1_000))
+
+
+def test_without_warmup_the_start_is_evaluated_as_often_as_a_warmup_is_looked_at() -> None:
+    """An epoch has 391 steps; footnote 5 speaks of several."""
+    steps = recipe_for(Spec("cifar10", 110, "A", "nowarmup")).evaluation_steps
+    assert steps == (*range(50, 2_001, 50), *range(3_000, 64_001, 1_000))
 
 
 def test_eighth_is_the_papers_protocol_at_an_eighth_of_its_length() -> None:

@@ -42,6 +42,16 @@ def plain_test(e: Evidence, p: Planned) -> Finding:
 @claim("C03")
 def plain_110(e: Evidence, p: Planned) -> Finding:
     """Both errors lie above the caption's 60 %, which does not say which error it means."""
+    return _untrained(e, p)
+
+
+@claim("C03b")
+def plain_110_warmed_up(e: Evidence, p: Planned) -> Finding:
+    """The same under the recipe `warmup`: whether it is the first learning rate that plain-110 fails at."""
+    return _untrained(e, p)
+
+
+def _untrained(e: Evidence, p: Planned) -> Finding:
     return all_of(*(limit(e, metric, p.nets[0], p.margin, "greater", failures=True) for metric in p.metrics))
 
 

@@ -41,7 +41,7 @@ def show_estimate(specs: Sequence[Spec], machine: MachineOptions) -> int:
 
 def hours(recipe: Recipe, measured: Measured) -> float:
     """Hours of one run: all its steps and all its evaluations."""
-    seconds = recipe.steps * measured.ms_per_step / 1e3 + recipe.evaluations * measured.evaluation_seconds
+    seconds = recipe.steps * measured.ms_per_step / 1e3 + len(recipe.evaluation_steps) * measured.evaluation_seconds
     return seconds / 3600
 
 

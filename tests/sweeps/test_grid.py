@@ -92,9 +92,9 @@ def test_the_sweeps_hold_every_cell_that_the_exhibits_need_and_none_twice() -> N
     tables |= {Spec("imagenet", result.depth, result.shortcut) for result in paper.IMAGENET}
     assert tables <= set(cells)
     planned = {cell for claim in plan().claims.values() for cell in planned_cells(claim)}
-    assert {cell for cell in cells if cell.recipe in ("paper", "long", "nowarmup")} == planned
+    assert {cell for cell in cells if cell.recipe in ("paper", "long", "nowarmup", "warmup")} == planned
     variants = {cell.recipe for cell in cells} - {"paper"}
-    assert variants == {"mini", "eighth", "long", "nowarmup", "paper45k"}
+    assert variants == {"mini", "eighth", "long", "nowarmup", "warmup", "paper45k"}
 
 
 @pytest.mark.parametrize(
