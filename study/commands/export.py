@@ -14,7 +14,11 @@ DTYPES = ("float32", "bfloat16", "float16")
 def add_parser(verbs: Verbs) -> None:
     """Add the verb: which network, where to, and in which format."""
     parser = verbs.add_parser("export", help="write a trained network with a model card, for others to load")
-    parser.add_argument("folder", type=Path, help="a finished run's folder, or a folder that was exported before")
+    parser.add_argument(
+        "folder",
+        type=Path,
+        help="a finished run's folder, a folder that was exported before, or a run in W&B: ENTITY/PROJECT/RUN",
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     parser.add_argument(
         "--format", default="safetensors", help=f"format of the weights: {' | '.join(FORMATS)} (default: %(default)s)"

@@ -11,6 +11,8 @@ from typing import NoReturn, TypeAlias
 from study.machine.options import DEFAULTS, OPTIONS, MachineOptions, Option, flag
 from study.spec import InputError
 
+OFF = {"--wandb": "disabled", "--artifact": "off"}  # what False means, which is also how YAML reads an unquoted off
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that also reads W&B's spelling of flags, and raises an InputError instead of printing its usage."""
@@ -113,8 +115,8 @@ def _spell_flag(flag: str, value: str, switches: Collection[str]) -> list[str]:
         return ["--shortcut=none"] if flag == "--shortcut" else []
     if flag in switches:
         return [flag] if value == "True" else []
-    if flag == "--wandb" and value == "False":
-        return ["--wandb=disabled"]
+    if value == "False" and flag in OFF:
+        return [f"{flag}={OFF[flag]}"]
     return [f"{flag}={value}"]
 
 

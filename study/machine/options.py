@@ -19,6 +19,7 @@ Step = Literal["auto", "plain", "graph", "compiled", "compiled-graph", "fused-gr
 StepMode = Literal["plain", "graph", "compiled", "compiled-graph", "fused-graph"]  # what `auto` becomes on a machine
 CAPTURED: tuple[StepMode, ...] = ("graph", "compiled-graph", "fused-graph")  # replayed as one CUDA graph
 WandbMode = Literal["auto", "online", "offline", "disabled"]
+Artifact = Literal["final", "off"]
 Group = Literal["run", "step", "place"]
 
 
@@ -28,8 +29,8 @@ class Option:
 
     Attributes:
         help: What `--help` says about it.
-        group: ``step`` for how a step is computed, ``place`` for where files are, ``run`` for what may differ between
-            two runs of one machine.
+        group: ``step`` for how a step is computed, ``place`` for where files are and go, ``run`` for what may differ
+            between two runs of one machine.
         variable: The environment variable that sets its default, by which a machine describes itself to the agents
             that run on it; None for an option that must not reach them.
         choices: The values it can have; empty for any.
@@ -87,6 +88,17 @@ class MachineOptions:
     data: Path = field(
         default=Path("data"),
         metadata={"option": Option("folder of the data sets", "place", "STUDY_DATA")},
+    )
+    artifact: Artifact = field(
+        default="final",
+        metadata={
+            "option": Option(
+                "what an online run gives to W&B beside its record: its final weights, as a model artifact, or nothing",
+                "place",
+                "STUDY_ARTIFACT",
+                get_args(Artifact),
+            )
+        },
     )
     wandb: WandbMode = field(  # without a variable: `study launch` would pass it on, and an agent is always online
         default="auto",

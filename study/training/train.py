@@ -6,6 +6,8 @@ import logging
 import sys
 import warnings
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -98,8 +100,15 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
         failed = "; failed, as its warm-up did not end" if module.schedule.is_stuck(module.step) else ""
         print(f"{module.spec.name}: {describe(summary.last)}{failed}")
         if mirror:
-            mirror.finish()
+            mirror.finish(partial(_write_weights, record, machine) if machine.artifact == "final" else None)
     return 0
+
+
+def _write_weights(record: Record, machine: MachineOptions, out: Path) -> None:
+    """Export the weights of a finished run, as ``study export`` does."""
+    from study.weights.export import export
+
+    export(record.folder, out, "safetensors", "float32", machine.data)
 
 
 def build_trainer(record: Record, machine: MachineOptions, logger: Logger | None) -> pl.Trainer:

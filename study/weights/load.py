@@ -1,4 +1,4 @@
-"""Trained networks: ``study.load`` of an exported folder, a run folder, or a name on the Hugging Face Hub."""
+"""Trained networks: ``study.load`` of an exported folder or a run folder, here, in W&B or on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from os import PathLike
 from pathlib import Path
 
 from study.spec import InputError
+from study.weights.digest import weights_sha256
 from study.weights.pretrained import CONFIG, Preprocess, TrainedResNet, read_exported
 
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # USER/NAME
+WANDB_RUN = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")  # ENTITY/PROJECT/RUN
 EXPORTED = ("model.safetensors", "config.json", "README.md")
 
 
@@ -22,8 +24,8 @@ def load(source: str | PathLike[str], data: str | PathLike[str] | None = None) -
     interrupted run is that of its last checkpoint. An exported folder is read with torch and safetensors alone.
 
     Args:
-        source: A folder that ``study export`` wrote, a run folder as in ``runs/digits-8-A-mini-s3``, or the name of a
-            model on the Hugging Face Hub, ``USER/NAME``, which is fetched.
+        source: A folder that ``study export`` wrote, or a run folder as in ``runs/digits-8-A-mini-s3``. What is no
+            folder is fetched: ``USER/NAME`` is a model on the Hugging Face Hub, ``ENTITY/PROJECT/RUN`` a run in W&B.
         data: The folder of the data sets, from which `preprocess` of a run folder takes the mean; by default
             ``STUDY_DATA``, else ``data``.
 
@@ -33,9 +35,36 @@ def load(source: str | PathLike[str], data: str | PathLike[str] | None = None) -
     folder = Path(source)
     if folder.is_dir():
         return read_exported(folder) if (folder / CONFIG).exists() else _of_run(folder, data)
+    if is_wandb_run(source):
+        return load_artifact(str(source))
     if HUB_NAME.fullmatch(str(source)) and not folder.parent.exists():
         return read_exported(fetch(str(source)))
     raise InputError(f"{source} does not exist; give the folder of a run, or a folder that study export has written")
+
+
+def is_wandb_run(source: str | PathLike[str]) -> bool:
+    """Whether a source is ENTITY/PROJECT/RUN in W&B, rather than a path that starts in a folder that exists."""
+    path = Path(source)
+    return bool(WANDB_RUN.fullmatch(str(source))) and not path.parents[1].exists()
+
+
+def load_artifact(path: str) -> TrainedResNet:
+    """Load the final weights that a run has logged in W&B, as an exported network.
+
+    Args:
+        path: The run: ENTITY/PROJECT/RUN.
+
+    Raises:
+        InputError: they cannot be fetched, or are not those with which the run ended.
+    """
+    from study.recording.wandb.artifact import fetched_weights
+
+    with fetched_weights(path) as folder:
+        net = read_exported(folder)
+    assert net.config is not None
+    if weights_sha256(net) != net.config.trained.get("weights_sha256"):
+        raise InputError(f"the weights of {path} in W&B are not those with which the run ended (their digest differs)")
+    return net
 
 
 def _of_run(folder: Path, data: str | PathLike[str] | None) -> TrainedResNet:

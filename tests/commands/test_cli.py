@@ -146,7 +146,7 @@ def test_the_flags_are_frozen() -> None:
     flags = {flag for action in train._actions for flag in action.option_strings}
     assert flags - {"-h", "--help"} == {
         *("--dataset", "--depth", "--shortcut", "--recipe", "--seed"),
-        *("--devices", "--precision", "--step", "--checkpoint-every", "--runs", "--data", "--wandb"),
+        *("--devices", "--precision", "--step", "--checkpoint-every", "--runs", "--data", "--artifact", "--wandb"),
     }
 
 

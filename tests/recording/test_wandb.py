@@ -37,8 +37,8 @@ def isolated(server: Server, folder: Path) -> dict[str, str]:
     return server.environment | {"WANDB_CONFIG_DIR": str(folder / "config"), "NETRC": "/nowhere"}
 
 
-def train(runs: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run("study", "train", *CELL, f"--runs={runs}", **environment)
+def train(runs: Path, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("study", "train", *CELL, f"--runs={runs}", *more, **environment)
 
 
 def assert_mirrored(cloud: Cloud, record: Record, state: str = "finished") -> None:
@@ -59,7 +59,14 @@ def assert_mirrored(cloud: Cloud, record: Record, state: str = "finished") -> No
     assert only.fields["jobType"] == "train" and only.fields["tags"] == ["scaled down"]
     assert set(only.config) == set(SPEC.factors) | set(COVARIATES)
     assert {key: only.config[key] for key in SPEC.factors} == SPEC.factors
-    assert not any(name.endswith(".ckpt") for name in only.files), "no model is uploaded"
+    assert not any(name.endswith((".ckpt", ".safetensors")) for name in only.files), "weights are artifacts"
+
+
+def assert_has_weights(cloud: Cloud, record: Record) -> None:
+    """The run has the weights with which it ended."""
+    (artifact,) = cloud.artifacts.values()
+    summary = record.summary()
+    assert summary is not None and summary["weights_sha256"] in artifact.aliases and artifact.is_committed
 
 
 def sync(output: str, *more: str, **environment: str) -> None:
@@ -72,9 +79,10 @@ def sync(output: str, *more: str, **environment: str) -> None:
 
 
 def test_an_online_run_is_the_record(server: Server, tmp_path: Path) -> None:
-    done = train(tmp_path, **isolated(server, tmp_path))
+    done = train(tmp_path, "--artifact=off", **isolated(server, tmp_path))
     assert done.returncode == 0, done.stderr
     assert_mirrored(server.cloud, record := Record(tmp_path, SPEC))
+    assert not server.cloud.artifacts, "--artifact=off"
     assert (
         record.provenance()["url"]
         == f"{server.cloud.address}/loopback/resnet-study/runs/{next(iter(server.cloud.runs))}"
@@ -108,6 +116,7 @@ def test_requests_that_fail_now_and_then_lose_nothing(server: Server, tmp_path: 
     done = train(tmp_path, **isolated(server, tmp_path))
     assert done.returncode == 0, done.stderr
     assert_mirrored(server.cloud, Record(tmp_path, SPEC))
+    assert_has_weights(server.cloud, Record(tmp_path, SPEC))
     assert server.requests >= 12, "each fault was met"
 
 
@@ -147,6 +156,7 @@ def test_a_server_that_goes_away_in_mid_run_does_not_hold_the_run_up(
     back = server.back()
     sync(output, **environment)
     assert_mirrored(back.cloud, record)
+    assert_has_weights(back.cloud, record)
     back.close()
 
 
@@ -194,3 +204,4 @@ def test_a_client_that_dies_is_started_again(server: Server, tmp_path: Path, sta
     assert process.returncode == 0, output
     assert output.count(f"study: W&B's client failed in {SPEC.name}") == 1
     assert_mirrored(server.cloud, record)
+    assert_has_weights(server.cloud, record)

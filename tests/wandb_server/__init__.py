@@ -4,6 +4,7 @@ The real client, agent, Api and wandb-workspaces are the judges; nothing of them
 
     cloud.py    what the server holds: runs, sweeps, agents, views
     graphql.py  what it answers to a query
+    artifacts.py   and to one about artifacts
     http.py     the socket, uploads, the file stream, and what goes wrong
 """
 

@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+if TYPE_CHECKING:
+    from tests.wandb_server.artifacts import Artifact
+
 Json = dict[str, Any]
 ENTITY = "loopback"
+NOW = datetime.now(UTC).isoformat()
+
+
+class Unknown(Exception):
+    """Something that this server does not know or no longer has, with the HTTP status to say so."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass
@@ -94,10 +107,12 @@ class Cloud:
         self.sweeps: dict[str, Sweep] = {}
         self.agents: dict[str, Sweep] = {}
         self.views: dict[str, Json] = {}
+        self.artifacts: dict[str, Artifact] = {}
         self.deleted: set[str] = set()
         self.lost = 0  # how many cells are still to be handed out to nobody, as when an answer is lost on its way
         self.forbidden: set[str] = set()  # runs whose histories may not be read
         self.truncated: set[str] = set()  # runs whose histories come without their last row
+        self.is_full = False  # whether artifacts are refused, as when the storage of an account is used up
         self.address = ""
 
     def delete(self, run: Run) -> None:

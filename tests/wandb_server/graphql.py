@@ -5,23 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-from tests.wandb_server.cloud import ENTITY, Cloud, Json, Run, Sweep
+from tests.wandb_server import artifacts
+from tests.wandb_server.cloud import ENTITY, NOW, Cloud, Json, Run, Sweep, Unknown
 
-NOW = datetime.now(UTC).isoformat()
 OWNER = {"id": ENTITY, "name": ENTITY}
 VIEWER = {"id": "u", "entity": ENTITY, "username": ENTITY, "name": ENTITY, "email": "", "flags": "{}",
           "teams": {"edges": []}, "apiKeys": {"edges": []}}  # fmt: skip
-
-
-class Unknown(Exception):
-    """Something that this server does not know or no longer has, with the HTTP status to say so."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def answer(cloud: Cloud, query: str, given: Json) -> Json:
@@ -224,4 +215,5 @@ REPLIES: dict[str, Callable[[Cloud, Json], Any]] = {
     "query SpecificReport": view,
     "query GetProjects": projects,
     "query ProjectInternalId": project,
+    **artifacts.REPLIES,
 }

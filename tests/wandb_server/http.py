@@ -9,8 +9,9 @@ import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.wandb_server.cloud import Cloud, Json
-from tests.wandb_server.graphql import Unknown, answer
+from tests.wandb_server import artifacts
+from tests.wandb_server.cloud import Cloud, Json, Unknown
+from tests.wandb_server.graphql import answer
 
 
 @dataclass
@@ -130,6 +131,10 @@ class Handler(BaseHTTPRequestHandler):
         if parts[-1] == "file_stream":
             cloud.runs[parts[-2]].take(json.loads(body))
             return {"exitcode": None, "limits": {}, "stopped": False}
+        if parts[0] == "artifact" and self.command == "GET":
+            return artifacts.give(cloud, parts[1], "/".join(parts[2:]))
+        if parts[0] == "artifact":
+            artifacts.take(cloud, parts[1], "/".join(parts[2:]), body)
         if parts[0] == "upload" and self.command == "GET":
             return cloud.runs[parts[1]].files["/".join(parts[2:])]
         if parts[0] == "upload":

@@ -3,6 +3,7 @@
 mode   = resolve_mode("auto")             account.py    online, offline or disabled
 logger = mirror(record, "auto")           mirror.py     opens the W&B run and sends what it lacks
 logger.log_metrics(evaluation.row())      mirror.py     one row per evaluation
-logger.finish()                           mirror.py     summary, measurements and pictures.figures(record)
+logger.finish(write)                      mirror.py     summary, measurements and pictures.figures(record)
+                                          artifact.py   and the final weights, which fetched_weights gives back
 logger.preempt(143)                       mirror.py     or: interrupted, so that an agent gets the run again
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import netrc
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,7 +65,7 @@ def check_project(path: str) -> None:
 
 @contextmanager
 def wandb_call(what: str, fix: str) -> Iterator[None]:
-    """Call W&B's client inside this context; its background service ends with the context.
+    """Call W&B's client inside this context; its background service ends with the context, unless an open run needs it.
 
     Args:
         what: What failed, if the call fails: the beginning of the message.
@@ -73,13 +74,15 @@ def wandb_call(what: str, fix: str) -> Iterator[None]:
     Raises:
         InputError: The client failed; its errors have no base class in common.
     """
+    is_shared = has_run()
     os.environ.setdefault("WANDB_SILENT", "true")
     try:
         yield
     except Exception as error:
         raise InputError(f"{what} ({' '.join(str(error).split())}); {fix}") from error
     finally:
-        end_client()
+        if not is_shared:
+            end_client()
 
 
 def end_client() -> None:
@@ -97,6 +100,12 @@ def end_client() -> None:
     farewell = Thread(target=end, daemon=True)
     farewell.start()
     farewell.join(FAREWELL)
+
+
+def has_run() -> bool:
+    """Whether a W&B run is open in this process, as in the notebook of somebody who loads a network there."""
+    client = sys.modules.get("wandb")
+    return client is not None and client.run is not None
 
 
 def has_account() -> bool:

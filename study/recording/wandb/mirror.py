@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import Logger
 from study.recipes import exhibits
 from study.recording.record import CLIENT, MEASUREMENTS, Record, covariates
 from study.recording.wandb.account import PROJECT, end_client, resolve_mode
+from study.recording.wandb.artifact import WriteWeights, log_weights
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -109,9 +110,20 @@ class Mirror(Logger):
         """Send a row that is in the record already."""
         self._attempt(lambda run: run.log(dict(metrics)))
 
-    def finish(self) -> None:
-        """Send the summary, the measurements and their pictures of a finished run, and close it."""
-        self._attempt(self._complete, again=True)
+    def finish(self, write_weights: WriteWeights | None = None) -> None:
+        """Send the summary, the measurements and their pictures of a finished run, and its weights, and close it.
+
+        Args:
+            write_weights: Writes the files of the weights into a folder; None sends none. An offline run sends none.
+        """
+
+        def complete(run: Run) -> None:
+            self._complete(run)
+            if write_weights and not run.offline:
+                self._log_weights(run, write_weights)
+            _close(run, 0)
+
+        self._attempt(complete, again=True)
 
     def preempt(self, status: int) -> None:
         """Close a run that was stopped by a signal, marked as preempted so that W&B hands it out again."""
@@ -165,7 +177,16 @@ class Mirror(Logger):
         pictures = {name: Image(figure) for name, figure in figures(self.record).items()}
         run.log({"step": summary["step"], **pictures})
         run.summary.update(summary)
-        _close(run, 0)
+
+    def _log_weights(self, run: Run, write_weights: WriteWeights) -> None:
+        try:
+            log_weights(run, self.record, write_weights)
+        except TimeoutError:
+            return  # closing the run waits once more, and says what to do
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            fix = f"export them from the run: python -m study export {self.record.folder} --out=DIR"
+            _say(f"W&B may lack the weights of {self.name} ({reason}); {fix}")
 
 
 def _open(record: Record) -> Run:
