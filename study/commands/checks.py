@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -66,7 +65,7 @@ def _nearest(path: Path) -> Path:
 
 
 def _wandb() -> Check:
-    if importlib.util.find_spec("wandb") is None:
+    if not account.has_client():
         return Check("wandb", "absent", "not installed; runs are recorded on disk all the same")
     mode = account.resolve_mode("auto")
     if os.environ.get("WANDB_MODE") == mode:

@@ -235,10 +235,18 @@ def stored(net: ResNet, mean: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors; equal tensors give equal bytes."""
+    """Write tensors as safetensors; equal tensors give equal bytes.
+
+    Raises:
+        InputError: there is no numpy, which reading does without.
+    """
     from safetensors.torch import save
 
-    path.write_bytes(save(tensors, metadata={"format": "pt"}))
+    try:
+        content = save(tensors, metadata={"format": "pt"})
+    except ImportError as error:
+        raise InputError(f"safetensors writes with the help of {error.name}; run: pip install {error.name}") from None
+    path.write_bytes(content)
 
 
 def sha256(path: Path) -> str:

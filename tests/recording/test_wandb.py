@@ -153,10 +153,10 @@ def test_a_server_that_goes_away_in_mid_run_does_not_hold_the_run_up(
     output = process.communicate(timeout=90)[0]
     assert process.returncode == 0, output
     assert output.count(f"study: W&B lacks the end of {SPEC.name}; send it later: wandb sync") == 1
+    assert output.count(f"study: W&B may lack the weights of {SPEC.name} (") == 1
     back = server.back()
     sync(output, **environment)
     assert_mirrored(back.cloud, record)
-    assert_has_weights(back.cloud, record)
     back.close()
 
 

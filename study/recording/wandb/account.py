@@ -31,7 +31,7 @@ def resolve_mode(requested: str) -> str:
         requested = preset
     if requested == "disabled":
         return requested
-    if importlib.util.find_spec("wandb") is None:
+    if not has_client():
         if requested != "auto":
             raise InputError(f"--wandb={requested} needs wandb; run: pip install wandb, or give --wandb=disabled")
         return "disabled"
@@ -100,6 +100,12 @@ def end_client() -> None:
     farewell = Thread(target=end, daemon=True)
     farewell.start()
     farewell.join(FAREWELL)
+
+
+def has_client() -> bool:
+    """Whether the package `wandb` is installed; a folder of that name, which it writes where it is used, is none."""
+    found = importlib.util.find_spec("wandb")
+    return found is not None and found.origin is not None
 
 
 def has_run() -> bool:

@@ -6,7 +6,6 @@ reads the files.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 
 from study.recording.record import Record
-from study.recording.wandb.account import check_account, wandb_call
+from study.recording.wandb.account import check_account, has_client, wandb_call
 from study.spec import InputError
 
 if TYPE_CHECKING:
@@ -36,11 +35,9 @@ def log_weights(run: Run, record: Record, write: WriteWeights) -> None:
         write: Writes the files into a folder.
 
     Raises:
-        TimeoutError: W&B does not confirm them within WANDB_FINISH_TIMEOUT.
-        Exception: they cannot be written, or W&B refuses them.
+        Exception: they cannot be written, or W&B refuses them, or does not confirm them within WANDB_FINISH_TIMEOUT.
     """
     import wandb
-    from wandb.sdk.artifacts.exceptions import WaitTimeoutError
 
     summary = record.summary()
     assert summary is not None
@@ -49,10 +46,7 @@ def log_weights(run: Run, record: Record, write: WriteWeights) -> None:
         artifact = wandb.Artifact(_name(run.id), TYPE, metadata=record.spec.factors)
         artifact.add_dir(folder)
         logged = run.log_artifact(artifact, aliases=[FINAL, record.spec.name, summary["weights_sha256"]])
-        try:
-            logged.wait(math.ceil(float(os.environ["WANDB_FINISH_TIMEOUT"])))
-        except WaitTimeoutError as error:
-            raise TimeoutError from error
+        logged.wait(math.ceil(float(os.environ["WANDB_FINISH_TIMEOUT"])))
 
 
 @contextmanager
@@ -68,7 +62,7 @@ def fetched_weights(path: str) -> Iterator[Path]:
     Raises:
         InputError: W&B is not installed, there is no account, the run has no weights there, or W&B cannot be reached.
     """
-    if importlib.util.find_spec("wandb") is None:
+    if not has_client():
         raise InputError(f"{path} is a run in W&B; to fetch its weights: pip install wandb")
     check_account("give the folder of a run, or one that study export has written")
     entity, project, run = path.split("/")

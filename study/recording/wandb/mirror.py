@@ -181,8 +181,6 @@ class Mirror(Logger):
     def _log_weights(self, run: Run, write_weights: WriteWeights) -> None:
         try:
             log_weights(run, self.record, write_weights)
-        except TimeoutError:
-            return  # closing the run waits once more, and says what to do
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             fix = f"export them from the run: python -m study export {self.record.folder} --out=DIR"
