@@ -81,6 +81,7 @@ def _describe(path: Path, network: Network, layout: Layout, commit: str | None) 
         "repository": layout.repository,
         "commit": commit,
         "protocol": layout.stated,
+        "border": layout.border,
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         **asdict(network),
