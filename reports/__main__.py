@@ -20,6 +20,7 @@ def parser() -> Parser:
     gather = verbs.add_parser("gather", help="read run records into a snapshot")
     gather.add_argument("--runs", type=Path, help="folder of the run records (default: runs; with --wandb: none)")
     gather.add_argument("--wandb", metavar="ENTITY/PROJECT", help="also read the runs of a W&B project")
+    gather.add_argument("--public", type=Path, help="add the public networks that `study test --out` measured")
     gather.add_argument("--out", type=Path, required=True, help="folder that the snapshot is written to")
     gather.add_argument("--add", action="store_true", help="keep the runs of the snapshot that is there, and add these")
     build = verbs.add_parser("build", help="write the report from a snapshot alone")
@@ -49,6 +50,24 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _gather(options: argparse.Namespace) -> int:
+    if options.public:
+        _gather_public(options.public, options.out)
+    return 0 if options.public and not (options.runs or options.wandb) else _gather_runs(options)
+
+
+def _gather_public(records: Path, out: Path) -> None:
+    """Add public networks to those of the snapshot; its runs stay as they are."""
+    from reports.gathering import public
+    from reports.gathering.public_records import read_records
+
+    joined, replaced = public.join(public.read_public(out / public.FOLDER), read_records(records))
+    public.write_public(joined, out / public.FOLDER)
+    print(f"public networks: {public.count(joined)}, in {out / public.FOLDER}")
+    for line in replaced:
+        print(f"  {line}")
+
+
+def _gather_runs(options: argparse.Namespace) -> int:
     from reports.gathering import snapshot
     from reports.gathering.add import add
     from reports.gathering.gather import gather

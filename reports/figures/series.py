@@ -6,7 +6,7 @@ A `Series` is one line. Figures draw series, tests look at them, and alternative
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -45,6 +45,7 @@ class Series:
         high: The highest value over seeds at each x.
         dashed: In curves the training error, elsewhere a plain net.
         is_paper: Whether it is the paper's own line, digitised; such lines are thin.
+        is_public: Whether it is of public networks, tested by us; these are points, hollow where lines are dashed.
     """
 
     net: Net
@@ -56,6 +57,7 @@ class Series:
     high: tuple[float, ...] = ()
     dashed: bool = False
     is_paper: bool = False
+    is_public: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,12 @@ class Panel:
     @property
     def ours(self) -> tuple[Series, ...]:
         """The lines of our own runs."""
-        return tuple(series for series in self.series if not series.is_paper)
+        return tuple(series for series in self.series if not (series.is_paper or series.is_public))
+
+    @property
+    def public(self) -> tuple[Series, ...]:
+        """The points of public networks."""
+        return tuple(series for series in self.series if series.is_public)
 
 
 def error_series(
@@ -102,6 +109,21 @@ def paper_error_series(file: str, nets: Sequence[Net], splits: Sequence[str] = S
             dashed = split == "train" and len(splits) > 1
             x, mean = tuple(curve["step"]), tuple(curve["error"])
             yield Series(net, str(label), str(split), x, mean, dashed=dashed, is_paper=True)
+
+
+def public_error_series(e: Evidence, nets: Sequence[Net]) -> Iterator[Series]:
+    """The errors of public networks at the end of their training: a point for each repository.
+
+    Args:
+        e: `public_evidence`.
+        nets: The networks of a panel.
+    """
+    for split in SPLITS:
+        for net in nets:
+            errors = tuple(e.net(net)[f"{split}_error"].astype(float).dropna())
+            end = (float(paper.CIFAR10_STEPS),) * len(errors)
+            if errors:
+                yield Series(net, e.title(net), split, end, errors, dashed=split == "train", is_public=True)
 
 
 def paper_panels(
@@ -141,6 +163,21 @@ def response_series(
     yield from _responses(e, net, of_net(responses, net).groupby("layer")["std"].mean(), is_sorted, is_paper=False)
 
 
+def public_response_series(responses: pd.DataFrame, e: Evidence, net: Net, is_sorted: bool) -> Iterator[Series]:
+    """The same of public networks: the mean over repositories.
+
+    Args:
+        responses: Of public networks.
+        e: `public_evidence`.
+        net: The network.
+        is_sorted: From the largest down instead of in the layers' order.
+    """
+    found = of_net(of_comparison(responses, e), net)
+    for series in _responses(e, net, found.groupby("layer")["std"].mean(), is_sorted, is_paper=False):
+        label = f"{series.label}, public (n = {found['run'].nunique()})"
+        yield replace(series, label=label, is_public=True)
+
+
 def _responses(e: Evidence, net: Net, stds: pd.Series[float], is_sorted: bool, is_paper: bool) -> Iterator[Series]:
     values = sorted(stds, reverse=True) if is_sorted else list(stds)
     if values:
@@ -166,6 +203,17 @@ def probe_series(found: pd.DataFrame, e: Evidence, x: str, y: str) -> Iterator[S
 
 def ends(panels: Sequence[Panel]) -> str:
     """The alternative text of curves: where each of our lines ends; lines that stand in two panels are said once."""
+    return " ".join(filter(None, [_our_ends(panels), _public_ends(panels)]))
+
+
+def _public_ends(panels: Sequence[Panel]) -> str:
+    """The mean of each network's points."""
+    points = {(s.net[1], s.net[0], s.split): s for panel in panels for s in panel.public}
+    means = [f"{s.label} {s.split} {sum(s.mean) / len(s.mean):.1f} %" for _, s in sorted(points.items())]
+    return f"Public networks: {', '.join(means)}." if means else ""
+
+
+def _our_ends(panels: Sequence[Panel]) -> str:
     ours = {(s.net[1], s.net[0], s.split): s for panel in panels for s in panel.ours}
     if not ours and any(panel.series for panel in panels):
         return "The paper's curves alone: no run of ours yet."

@@ -35,6 +35,8 @@ COLOURS = {
 COLOURS |= {18: COLOURS[20], 34: COLOURS[56], 50: COLOURS[44], 101: COLOURS[110], 152: COLOURS[1202]}
 DASHED = (0, (3, 1.5))
 THIN = " Thin lines: the paper's own curves, digitised."
+DIAMOND: Any = {"marker": "D", "linestyle": "none", "markeredgewidth": 0.8}  # public networks, tested by us
+STRIP = (1.03, 0.03)  # where their points stand, right of the axes: the first network's place, and the next one's
 STYLE: Any = {
     "svg.hashsalt": "resnet-study",
     "svg.fonttype": "none",
@@ -107,13 +109,24 @@ def panels_of(rows: int, columns: int, size: tuple[float, float], **more: Any) -
 
 
 def draw_panel(axis: Axes, panel: Panel) -> None:
-    """Draw the lines of a panel."""
+    """Draw the lines of a panel, and points of each layer in the same way."""
     for series in panel.series:
         draw_series(axis, series)
 
 
+def draw_strip(axis: Axes, points: Sequence[Series]) -> None:
+    """Draw what networks ended with in a strip right of the axes, a place for each network."""
+    places = {net: STRIP[0] + STRIP[1] * i for i, net in enumerate(dict.fromkeys(series.net for series in points))}
+    for series in points:
+        x, look = [places[series.net]] * len(series.mean), point_style(series.net[0], series.dashed)
+        axis.plot(x, series.mean, transform=axis.get_yaxis_transform(), clip_on=False, markersize=3.5, **look)
+
+
 def draw_series(axis: Axes, series: Series) -> None:
-    """Draw one line, thin where it is the paper's, with its band where it has one."""
+    """Draw one line, thin where it is the paper's, with its band where it has one; public networks as points."""
+    if series.is_public:
+        axis.plot(series.x, series.mean, markersize=3, **point_style(series.net[0], series.dashed))
+        return
     look = line_style(series.net[0], series.dashed)
     if series.is_paper:
         axis.plot(series.x, series.mean, linewidth=0.5, alpha=0.6, **look)
@@ -126,6 +139,11 @@ def draw_series(axis: Axes, series: Series) -> None:
 def line_style(depth: int, dashed: bool) -> dict[str, Any]:
     """The colour of a depth, and dashes where they are due."""
     return {"color": COLOURS[depth], "linestyle": DASHED if dashed else "-"}
+
+
+def point_style(depth: int, hollow: bool) -> dict[str, Any]:
+    """A diamond in the colour of a depth."""
+    return {**DIAMOND, "color": COLOURS[depth], "markerfacecolor": "none" if hollow else COLOURS[depth]}
 
 
 def tens_of_thousands(axis: Axes, every: float) -> None:
@@ -141,18 +159,22 @@ def net_legend(axis: Axes, nets: Iterable[tuple[Net, str]], columns: int = 2) ->
     axis.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=columns)
 
 
-def split_legend(figure: Figure, is_paper_shown: bool) -> None:
-    """A legend of line styles below a figure of curves."""
+def split_legend(figure: Figure, is_paper_shown: bool, is_public_shown: bool = False) -> None:
+    """A legend of line styles below a figure of curves, and of points beside them."""
     handles = [
         Line2D([], [], color="grey", label="test error"),
         Line2D([], [], color="grey", linestyle=DASHED, label="training error"),
     ]
     if is_paper_shown:
         handles.append(Line2D([], [], color="grey", linewidth=0.5, label="thin: the paper (digitised)"))
-    figure.legend(handles=handles, loc="lower center", ncol=3)
+    if is_public_shown:
+        public = "public networks, tested by us (filled: test, hollow: training)"
+        handles.append(Line2D([], [], color="grey", markersize=3.5, label=public, **DIAMOND))
+    figure.legend(handles=handles, loc="lower center", ncol=len(handles))
 
 
 def style_handles(series: Sequence[Series], **more: Any) -> list[Line2D]:
     """Legend entries for lines that differ in colour and dashes, one for each network."""
     by_label = {one.label: one for one in series}
-    return [Line2D([], [], label=label, **more, **line_style(s.net[0], s.dashed)) for label, s in by_label.items()]
+    looks = {s.label: (point_style if s.is_public else line_style)(s.net[0], s.dashed) for s in by_label.values()}
+    return [Line2D([], [], label=label, markersize=3, **more, **look) for label, look in looks.items()]

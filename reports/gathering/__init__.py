@@ -3,6 +3,8 @@
 gather.py    reads records, names runs, finds duplicates
 remote.py    reads runs from W&B
 collect.py   turns records into tables and says which runs count
-snapshot.py  the tables, how they are written and read, and the metrics of each run
+snapshot.py  the tables of our runs, and the metrics of each run
+public.py    the tables of networks that others published; public_records.py reads what we measured of them
+tables.py    the columns of all tables, and packed files
 add.py       adds runs to a snapshot that is there
 """

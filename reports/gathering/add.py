@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import PurePath
 
 import pandas as pd
 
 from reports.gathering.collect import exclude_copies
-from reports.gathering.snapshot import Snapshot
+from reports.gathering.snapshot import PACKED, Snapshot
 
-TABLES = tuple(field.name for field in fields(Snapshot))
+TABLES = ("runs", *PACKED)
 
 
 def add(before: Snapshot, given: Snapshot) -> tuple[Snapshot, list[str]]:
@@ -30,12 +30,14 @@ def add(before: Snapshot, given: Snapshot) -> tuple[Snapshot, list[str]]:
         The joined snapshot, in the order of the runs' names, and a line for each run that stands in both with
         different content.
     """
-    given = _with_runs(given, given.runs.assign(argv=given.runs["argv"].map(shorten)))
+    given = replace(given, runs=given.runs.assign(argv=given.runs["argv"].map(shorten)))
     shared = sorted(set(before.runs["run"]) & set(given.runs["run"]))
     differing = [run for run in shared if not _is_same(before, given, run)]
     stays = {run for run in shared if run not in differing or _rank(before, run) < _rank(given, run)}
-    joined = Snapshot(*(_joined(getattr(before, table), getattr(given, table), stays) for table in TABLES))
-    return _with_runs(joined, exclude_copies(joined.runs)), [_difference(run, run in stays) for run in differing]
+    tables = (_joined(getattr(before, table), getattr(given, table), stays) for table in TABLES)
+    joined = Snapshot(*tables, public=before.public)
+    lines = [_difference(run, run in stays) for run in differing]
+    return replace(joined, runs=exclude_copies(joined.runs)), lines
 
 
 def shorten(argv: str) -> str:
@@ -76,10 +78,6 @@ def _joined(before: pd.DataFrame, given: pd.DataFrame, stays: set[str]) -> pd.Da
     old = before[~before["run"].isin(new["run"])]
     both = pd.concat([old.astype(object), new.astype(object)], ignore_index=True)
     return both.sort_values("run", kind="stable", ignore_index=True)
-
-
-def _with_runs(snapshot: Snapshot, runs: pd.DataFrame) -> Snapshot:
-    return Snapshot(runs, *(getattr(snapshot, table) for table in TABLES[1:]))
 
 
 def _difference(run: str, stays: bool) -> str:

@@ -10,16 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from reports.gathering.snapshot import (
-    DIVERGED,
+from reports.gathering.snapshot import DIVERGED, STUCK, Snapshot
+from reports.gathering.tables import (
     HISTORY_COLUMNS,
     MEMBERS,
     PROBE_COLUMNS,
     PROTOCOLS,
     RESPONSE_COLUMNS,
     RUN_COLUMNS,
-    STUCK,
-    Snapshot,
 )
 from study.recipes import RECIPES, recipe_for
 from study.recording.evaluation import COUNT_COLUMNS, SUMMARY_COLUMNS, Row
@@ -37,27 +35,29 @@ def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
     unreadable = {name: why for name, why in excluded.items() if name not in runs}
     rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in unreadable.items()]
     history = [{"run": name, **row} for name, run in runs.items() for row in run.history]
-    layers = [
-        {"run": name, "layer": i, "name": layer, "std": std}
-        for name, run in runs.items()
-        if run.responses
-        for i, (layer, std) in enumerate(zip(run.responses["layers"], run.responses["std"], strict=True), start=1)
-    ]
     found = _frame(rows, RUN_COLUMNS, [name for name in SUMMARY_COLUMNS if name not in COUNT_COLUMNS] + PROTOCOLS)
     return Snapshot(
         exclude_copies(found),
         _frame(history, HISTORY_COLUMNS, [name for name in HISTORY_COLUMNS if name not in ("run", *COUNT_COLUMNS)]),
-        _frame(layers, RESPONSE_COLUMNS, ["std"]),
-        *_probes(runs),
+        response_table({name: run.responses for name, run in runs.items() if run.responses}),
+        *probe_tables({name: run.probes for name, run in runs.items() if run.probes}),
     )
 
 
-def _probes(runs: Mapping[str, Run]) -> Iterator[pd.DataFrame]:
-    """What probes found, in the order of `PROBE_COLUMNS`; layers and blocks numbered in their order."""
+def response_table(responses: Mapping[str, Row]) -> pd.DataFrame:
+    """A row per run and layer, numbered from 1, of what `responses.json` has."""
+    rows = [
+        {"run": name, "layer": i, "name": layer, "std": std}
+        for name, found in responses.items()
+        for i, (layer, std) in enumerate(zip(found["layers"], found["std"], strict=True), start=1)
+    ]
+    return _frame(rows, RESPONSE_COLUMNS, ["std"])
+
+
+def probe_tables(probes: Mapping[str, Row]) -> Iterator[pd.DataFrame]:
+    """What probes found of each run, in the order of `PROBE_COLUMNS`; layers and blocks numbered in their order."""
     rows: dict[str, list[Row]] = {name: [] for name in PROBE_COLUMNS}
-    for name, run in runs.items():
-        if not (found := run.probes):
-            continue
+    for name, found in probes.items():
         order: dict[str, int] = {}
         for row in found["signals"]:
             number = order.setdefault(row["layer"], len(order) + 1)

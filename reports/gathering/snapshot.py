@@ -4,65 +4,26 @@
     DIR/history.csv.gz  a row per run and evaluation
     DIR/responses.csv.gz  a row per run and layer (Fig. 7)
     DIR/signals.csv.gz, blocks.csv.gz, deeper.csv.gz  what `study probe` found
+    DIR/public/         what was measured of networks that others published
 
 Nothing recorded is dropped: a run that does not count keeps its row and says why.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from reports.gathering.public import FOLDER as PUBLIC
+from reports.gathering.public import Public, read_public, write_public
+from reports.gathering.tables import MEMBERS, PROBE_COLUMNS, RUN_COLUMNS, no_probes, read_packed, write_packed
 from study.recipes import RECIPES
-from study.recording import evaluation
-from study.recording.evaluation import SUMMARY_COLUMNS, TEST_ERROR, TRAIN_ERROR
-from study.recording.record import COVARIATES
+from study.recording.evaluation import TEST_ERROR, TRAIN_ERROR
 from study.spec import FACTORS, InputError, Spec
 
-# What `study test` adds to a run, by the running averages of batch norm and by true ones.
-RECALIBRATED = "-recalibrated"
-_TESTS = ("1crop", "10crop", "dense", "single", "ensemble")
-PROTOCOLS = [
-    f"{protocol}{averages}/{top}_error"
-    for averages in ("", RECALIBRATED)
-    for protocol in _TESTS
-    for top in ("top1", "top5")
-]
-MEMBERS = [f"ensemble{averages}/members" for averages in ("", RECALIBRATED)]  # the names of an ensemble's nets, as JSON
-RUN_COLUMNS = [
-    "run",
-    *FACTORS,
-    "state",
-    "counts",
-    "reason",
-    "source",
-    "url",
-    *SUMMARY_COLUMNS,
-    *PROTOCOLS,
-    *MEMBERS,
-    *COVARIATES,
-]
-HISTORY_COLUMNS = ["run", *evaluation.HISTORY_COLUMNS]
-RESPONSE_COLUMNS = ["run", "layer", "name", "std"]
-PROBE_COLUMNS = {
-    "signals": ["run", "moment", "layer", "name", "weight", "gradient", "signal", "signal_gradient"],
-    "blocks": ["run", "block", "name", "change", "without", "linear"],
-    "deeper": [
-        "run",
-        "depth",
-        "difference",
-        "largest_score",
-        "error",
-        "copy_error",
-        "training_loss",
-        "copy_training_loss",
-    ],
-}
 # The paper's curves have 64 points; its training errors are read as a mean over the last ten of them, and so are ours.
 PARTS, LAST_PARTS = 64, 10
 DIVERGED, STUCK = "diverged", "never left its warm-up"  # how the reason of a run that failed begins
@@ -71,14 +32,15 @@ PACKED = ("history", "responses", *PROBE_COLUMNS)
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was gathered; `reports build` sees nothing else."""
+    """What was gathered; `reports build` sees nothing else. All tables are of our runs, but for `public`."""
 
     runs: pd.DataFrame
     history: pd.DataFrame
     responses: pd.DataFrame
-    signals: pd.DataFrame = field(default_factory=lambda: _nothing("signals"))
-    blocks: pd.DataFrame = field(default_factory=lambda: _nothing("blocks"))
-    deeper: pd.DataFrame = field(default_factory=lambda: _nothing("deeper"))
+    signals: pd.DataFrame = field(default_factory=lambda: no_probes("signals"))
+    blocks: pd.DataFrame = field(default_factory=lambda: no_probes("blocks"))
+    deeper: pd.DataFrame = field(default_factory=lambda: no_probes("deeper"))
+    public: Public = field(default_factory=Public, kw_only=True)
 
     @property
     def counting(self) -> pd.DataFrame:
@@ -157,9 +119,9 @@ def write(snapshot: Snapshot, folder: Path) -> None:
     # A reason may quote an exception; a carriage return, which is not quoted, would end the row.
     snapshot.runs.replace({"\r\n?": "\n"}, regex=True).to_csv(folder / "runs.csv", index=False)
     for name in PACKED:
-        text = getattr(snapshot, name).to_csv(index=False)
-        with (folder / f"{name}.csv.gz").open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-            packed.write(text.encode())
+        write_packed(getattr(snapshot, name), folder / f"{name}.csv.gz")
+    if len(snapshot.public.networks):
+        write_public(snapshot.public, folder / PUBLIC)
 
 
 def read(folder: Path) -> Snapshot:
@@ -179,8 +141,9 @@ def read(folder: Path) -> Snapshot:
     renamed, counts = _renamed(runs), runs["counts"].astype(bool)  # of no rows pandas makes objects
     recipes = runs["run"].map({run: spec.recipe for run, spec in renamed.items()}).fillna(runs["recipe"])
     names = {run: run.replace(spec.former_name or run, spec.name) for run, spec in renamed.items()}
-    packed = [_read_gz(folder / f"{name}.csv.gz") for name in PACKED]
-    return Snapshot(*(frame.replace({"run": names}) for frame in (runs.assign(recipe=recipes, counts=counts), *packed)))
+    packed = [_read(folder / f"{name}.csv.gz") for name in PACKED]
+    tables = (frame.replace({"run": names}) for frame in (runs.assign(recipe=recipes, counts=counts), *packed))
+    return Snapshot(*tables, public=read_public(folder / PUBLIC))
 
 
 def _renamed(runs: pd.DataFrame) -> dict[str, Spec]:
@@ -193,13 +156,7 @@ def _renamed(runs: pd.DataFrame) -> dict[str, Spec]:
     return {run: spec for run, (spec, recipe) in specs.items() if spec.recipe != recipe}
 
 
-def _read_gz(path: Path) -> pd.DataFrame:
+def _read(path: Path) -> pd.DataFrame:
     """A packed table. A table of probes that is not there has no rows: snapshots up to 2026-11-21 have none."""
     name = path.name.removesuffix(".csv.gz")
-    if name in PROBE_COLUMNS and not path.exists():
-        return _nothing(name)
-    return pd.read_csv(io.BytesIO(gzip.decompress(path.read_bytes())), float_precision="round_trip")
-
-
-def _nothing(probe: str) -> pd.DataFrame:
-    return pd.DataFrame(columns=PROBE_COLUMNS[probe])
+    return no_probes(name) if name in PROBE_COLUMNS and not path.exists() else read_packed(path)

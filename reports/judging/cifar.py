@@ -200,8 +200,13 @@ def shrinking_responses(e: Evidence, p: Planned) -> Finding:
 
 
 def nets_in_scope(e: Evidence, p: Planned) -> list[PlannedNet]:
-    """The nets that a claim looks at. A scaled-down comparison need not go to 110 layers; where it does, they count."""
-    return [net for net in p.nets if net.depth < 110 or not e.is_scaled_down or len(e.net((net.depth, net.shortcut)))]
+    """The nets that a claim looks at. A scaled-down comparison need not go to 110 layers; where it does, they count.
+
+    Nor need public networks, of which two repositories must have 110 layers. A claim about such a net alone keeps it.
+    """
+    least = 2 if e.is_public else 1 if e.is_scaled_down else 0
+    shallow = [net for net in p.nets if net.depth < 110 or len(e.net((net.depth, net.shortcut))) >= least]
+    return shallow if len(shallow) > 1 else list(p.nets)
 
 
 def _twins(p: Planned) -> list[tuple[PlannedNet, PlannedNet]]:

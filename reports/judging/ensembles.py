@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from reports.gathering.snapshot import MEMBERS
+from reports.gathering.tables import MEMBERS
 from reports.judging.evidence import Evidence
 
 

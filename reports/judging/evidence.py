@@ -84,6 +84,7 @@ class Evidence:
         failed: `Snapshot.failed`: a row per run that diverged.
         history: A row per run and evaluation.
         signals: What `study probe` found of each run's layers.
+        is_public: Whether the runs are others', one of each network from each repository.
     """
 
     results: pd.DataFrame
@@ -92,12 +93,13 @@ class Evidence:
     failed: pd.DataFrame = field(default_factory=pd.DataFrame)
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
     signals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    is_public: bool = False
 
     @classmethod
     def of(cls, snapshot: Snapshot, comparison: Comparison) -> Evidence:
         """The evidence of a snapshot."""
-        found = {"failed": snapshot.failed, "history": snapshot.history, "signals": snapshot.signals}
-        return cls(snapshot.results, comparison, **found)
+        failed, history, signals = snapshot.failed, snapshot.history, snapshot.signals
+        return cls(snapshot.results, comparison, failed=failed, history=history, signals=signals)
 
     @property
     def is_scaled_down(self) -> bool:

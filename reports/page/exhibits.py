@@ -17,7 +17,7 @@ from reports.figures.fig7 import fig7
 from reports.figures.hours import hours
 from reports.judging.claim import Claim
 from reports.judging.claims import CLAIMS, UNDECIDED
-from reports.tables import cifar, imagenet, probes, sources
+from reports.tables import cifar, imagenet, probes, public, sources
 from reports.tables.cost import cost_table
 
 COMMAND = "python -m reports.page.exhibits > docs/exhibits.md"
@@ -68,6 +68,7 @@ EXHIBITS = (
     Exhibit("left open: blocks", (probe_figures.blocks,), note="`study probe RUN_FOLDER`"),
     Exhibit("left open: a deeper copy", (probes.deeper_table,), note="`study probe RUN_FOLDER`"),
     Exhibit("cost", (cost_table, hours), note="every finished run"),
+    Exhibit("public networks", (public.public_table, public.effect_table), note="`reports gather --public=DIR`"),
     Exhibit("others' results", (sources.peer_table,), note="`reports/paper/peers.csv`"),
 )
 

@@ -71,10 +71,15 @@ def is_synthetic(snapshot: Snapshot) -> bool:
 
 def claims(parts: list[Section]) -> list[dict[str, Any]]:
     """The entries of claims.json: every claim of every comparison."""
-    return [_record(part.comparison, *found) for part in parts if part.comparison for found in part.findings]
+    return [
+        _record(part.comparison, claim, finding, part.public.get(claim.id))
+        for part in parts
+        if part.comparison
+        for claim, finding in part.findings
+    ]
 
 
-def _record(comparison: Comparison, claim: Claim, finding: Finding) -> dict[str, Any]:
+def _record(comparison: Comparison, claim: Claim, finding: Finding, public: Finding | None) -> dict[str, Any]:
     """One entry: the claim, what the plan says of it, and what was found; what is undefined is null."""
     planned = claim.planned
     about: dict[str, Any] = {
@@ -85,8 +90,13 @@ def _record(comparison: Comparison, claim: Claim, finding: Finding) -> dict[str,
     }
     about |= {"estimand": planned.estimand, "test": planned.test, "margins": planned.margins, "alpha": planned.alpha}
     about |= {"planned_seeds": planned.seeds, "rank": planned.rank}
-    judged = {KEYS.get(name, name): _plain(value) for name, value in asdict(finding).items()}
-    return about | judged | {"public_reruns": _public(comparison, claim)}
+    networks = _judged(public) if public else None
+    return about | _judged(finding) | {"public_reruns": _public(comparison, claim), "public_networks": networks}
+
+
+def _judged(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON has it."""
+    return {KEYS.get(name, name): _plain(value) for name, value in asdict(finding).items()}
 
 
 def _public(comparison: Comparison, claim: Claim) -> dict[str, Any] | None:

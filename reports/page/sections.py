@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reports.figures import probes
@@ -13,15 +13,18 @@ from reports.figures.fig6 import fig6
 from reports.figures.fig7 import fig7
 from reports.figures.hours import hours
 from reports.figures.style import Drawing
+from reports.gathering.public import count
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Claim, Finding
 from reports.judging.claims import judge_all
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
+from reports.judging.public import judge_public, public_evidence
 from reports.tables import cifar, imagenet, sources
 from reports.tables.claims import VERDICTS, agreement, claim_table
 from reports.tables.cost import cost_table
 from reports.tables.formats import duration
 from reports.tables.probes import deeper_table, gradient_table, of_comparison
+from reports.tables.public import effect_table, public_table
 from reports.tables.table import Table
 
 THE_PAPERS = "The paper's own protocol; departures from it are listed at the end."
@@ -36,7 +39,17 @@ LEFT_OPEN = (
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with what stands under it."""
+    """A heading with what stands under it.
+
+    Attributes:
+        title: The heading.
+        text: A paragraph.
+        tables: Below the figures.
+        drawings: The figures.
+        findings: The claims that the section judges.
+        comparison: Whose runs they are judged on.
+        public: What public networks say of them, by the claim's number.
+    """
 
     title: str
     text: str = ""
@@ -44,6 +57,7 @@ class Section:
     drawings: list[Drawing] = field(default_factory=list)
     findings: list[tuple[Claim, Finding]] = field(default_factory=list)
     comparison: Comparison | None = None
+    public: Mapping[str, Finding] = field(default_factory=dict)
 
     @property
     def anchor(self) -> str:
@@ -75,15 +89,28 @@ def section(snapshot: Snapshot, comparison: Comparison) -> Section:
 
 
 def _cifar(snapshot: Snapshot, e: Evidence) -> Section:
-    findings = judge_all(e)
+    findings, tested = judge_all(e), judge_public(snapshot.public)
+    public = public_evidence(snapshot.public) if tested else None
     return Section(
         "CIFAR-10 (Sec. 4.2, Table 6, Figs. 1, 6, 7)",
         THE_PAPERS,
-        [cifar.table6(e), claim_table(findings, with_public_reruns=True), sources.peer_table(e), *_commands(e)],
-        [fig1(snapshot.history, e), fig6(snapshot.history, e), *fig7(snapshot.responses, e)],
+        [
+            cifar.table6(e, public),
+            claim_table(findings, with_public_reruns=True, tested=tested),
+            *(_public_tables(public) if public else []),
+            sources.peer_table(e),
+            *_commands(e),
+        ],
+        [fig1(snapshot.history, e), fig6(snapshot.history, e, public), *fig7(snapshot.responses, e, snapshot.public)],
         findings,
         e.comparison,
+        tested,
     )
+
+
+def _public_tables(public: Evidence) -> list[Table]:
+    """The public networks, and what they show together, once a repository has two of them."""
+    return [table for table in (public_table(public), effect_table(public)) if table.rows]
 
 
 def _imagenet(snapshot: Snapshot, e: Evidence) -> Section:
@@ -148,8 +175,15 @@ def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
             ", ".join(f"{found.count(verdict)} {word}" for verdict, word in VERDICTS.items() if verdict in found),
         ),
         ("ours and public re-runs", agreement(_on_the_papers_protocol(parts))),
+        *_public(snapshot),
     ]
     return Section("At a glance", tables=[Table("", ("", ""), rows)])
+
+
+def _public(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """The number of public networks, where there are any."""
+    if len(snapshot.public.networks):
+        yield "public networks, tested by us", count(snapshot.public)
 
 
 def _on_the_papers_protocol(parts: list[Section]) -> list[tuple[Claim, Finding]]:

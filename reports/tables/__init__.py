@@ -5,6 +5,7 @@ imagenet.py  Tables 1 to 5
 claims.py    the verdicts
 cost.py      hours, speed and memory
 probes.py    what `study probe` found
+public.py    networks that others published, tested by us
 sources.py   others' results, runs, departures, what was not attempted
 table.py     a table and how it is written: Markdown, CSV, LaTeX
 formats.py   how numbers are written

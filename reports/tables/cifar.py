@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pandas as pd
 
-from reports.gathering.snapshot import LAST_PARTS, PARTS, RECALIBRATED
+from reports.gathering.snapshot import LAST_PARTS, PARTS
+from reports.gathering.tables import RECALIBRATED
 from reports.judging.evidence import Evidence, Net
 from reports.judging.plan import plan
 from reports.judging.replication import replication
 from reports.paper import numbers as paper
-from reports.tables.formats import NONE, best, effect, millions, percent, span, spread
+from reports.tables.formats import NONE, best, effect, linked, millions, percent, repositories, span, spread
 from reports.tables.ours import ours, values_of
 from reports.tables.table import Table, TableCell, numbers
 
@@ -25,6 +26,11 @@ THEIRS = (
     "Ours minus the paper: with the 95 % interval, for which a single run of the paper's is taken as one more run of "
     f"ours; within {plan().replication_margin:g} points, or beyond, if all of the interval is. By true averages: after "
     "batch norm's running averages were replaced by averages over training images, as the authors did."
+)
+PUBLIC = (
+    " Public networks: others' networks, tested by us, and no runs of ours; mean ± sample standard deviation over n "
+    "repositories, one network each, with the test errors in brackets. Their training error is counted on cropped and "
+    "flipped images in evaluation mode."
 )
 TEST_ERROR = "test error %"
 TABLE6_COLUMNS = (
@@ -41,15 +47,22 @@ TABLE6_COLUMNS = (
 ERROR_COLUMNS = ("network", "parameters", TEST_ERROR, "training error %")
 
 
-def table6(e: Evidence) -> Table:
-    """Table 6: other methods, then every network of the paper and of ours, with the paper's numbers beside ours."""
+def table6(e: Evidence, public: Evidence | None = None) -> Table:
+    """Table 6: other methods, then every network of the paper and of ours, with the paper's numbers beside ours.
+
+    Args:
+        e: Our runs.
+        public: Public networks, which get rows of their own.
+    """
     theirs = {(result.depth, result.shortcut): result for result in paper.CIFAR10}
-    rows = [
-        *(_method_row(*method) for method in paper.CIFAR10_OTHERS),
-        *(_table6_row(e, net, theirs.get(net)) for net in in_order(trained(e) | set(theirs))),
-    ]
-    title = "Table 6: errors on CIFAR-10"
-    return Table(title, TABLE6_COLUMNS, rows, OURS + THEIRS, numbers(TABLE6_COLUMNS), "table6")
+    others = trained(public) if public else set()
+    rows = [_method_row(*method) for method in paper.CIFAR10_OTHERS]
+    for net in in_order(trained(e) | set(theirs) | others):
+        rows.append(_table6_row(e, net, theirs.get(net)))
+        if public and net in others:
+            rows.append(_public_row(public, net))
+    caption = OURS + THEIRS + (PUBLIC if others else "")
+    return Table("Table 6: errors on CIFAR-10", TABLE6_COLUMNS, rows, caption, numbers(TABLE6_COLUMNS), "table6")
 
 
 def error_table(e: Evidence) -> Table:
@@ -94,6 +107,15 @@ def _table6_row(e: Evidence, net: Net, theirs: paper.CifarResult | None) -> tupl
         percent(theirs.train_error if theirs else None),
         _others(e.title(net)),
     )
+
+
+def _public_row(public: Evidence, net: Net) -> tuple[TableCell, ...]:
+    """A row of public networks; the paper's numbers stand in the row of ours above it."""
+    found = public.net(net)
+    test, train = (found[metric].astype(float).dropna() for metric in ("test_error", "train_error"))
+    name = f"{public.title(net)}, public networks"
+    shown = linked(repositories(test), found)
+    return name, NONE, shown, NONE, NONE, NONE, repositories(train), NONE, NONE
 
 
 def _method_row(method: str, layers: str, size: str, error: str) -> tuple[TableCell, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 
 from reports.judging.claim import Claim, Finding, Verdict
 from reports.judging.paired import PublicReruns
@@ -13,6 +14,7 @@ from reports.tables.table import Link, Table, TableCell
 
 CLAIM_COLUMNS = ("claim", "statement", "verdict")
 PUBLIC = "public re-runs"
+TESTED = "public networks, tested by us"
 RESULT_COLUMNS = (
     "effect (95 % interval)",
     "the paper's",
@@ -33,6 +35,11 @@ PUBLIC_CAPTION = (
     "source, then averaged over sources, with the t interval; for an order also Page's trend test; `12 of 13`: in so "
     "many comparisons within a source the difference has the claim's sign."
 )
+TESTED_CAPTION = (
+    " Public networks, tested by us: the verdict on them alone, by the claim's own test and level, never part of ours. "
+    "n: repositories that have all of the claim's networks, with one each; up to 56 layers where fewer than two have "
+    "110. Their protocols differ, so a verdict is at most interim."
+)
 AGREEMENT = ("agree", "disagree", "decided by ours alone", "decided by theirs alone", "open in both")
 # The verdicts as readers see them, in the order in which they are counted; claims.json has the keys.
 VERDICTS: dict[Verdict, str] = {
@@ -44,17 +51,22 @@ VERDICTS: dict[Verdict, str] = {
 }
 
 
-def claim_table(findings: list[tuple[Claim, Finding]], with_public_reruns: bool = False) -> Table:
+def claim_table(
+    findings: list[tuple[Claim, Finding]],
+    with_public_reruns: bool = False,
+    tested: Mapping[str, Finding] | None = None,
+) -> Table:
     """A row per claim.
 
     Args:
         findings: The claims of one comparison.
         with_public_reruns: Whether what public re-runs say stands beside each verdict; for the paper's own protocol.
+        tested: What public networks say that we tested (`judge_public`); nothing where there are none.
     """
-    public = (PUBLIC,) if with_public_reruns else ()
+    public = [PUBLIC] * with_public_reruns + [TESTED] * bool(tested)
     columns = (*CLAIM_COLUMNS, *public, *RESULT_COLUMNS)
-    rows = [_claim_row(claim, finding, with_public_reruns) for claim, finding in findings]
-    caption = CAPTION + PUBLIC_CAPTION if with_public_reruns else CAPTION
+    rows = [_claim_row(claim, finding, _beside(claim, with_public_reruns, tested)) for claim, finding in findings]
+    caption = CAPTION + PUBLIC_CAPTION * with_public_reruns + TESTED_CAPTION * bool(tested)
     return Table("The paper's claims", columns, rows, caption, frozenset({columns.index("p")}))
 
 
@@ -90,14 +102,30 @@ def _agreement(claim: Claim, finding: Finding) -> str:
     return "disagree"
 
 
-def _claim_row(claim: Claim, f: Finding, with_public_reruns: bool) -> tuple[TableCell, ...]:
+def _beside(claim: Claim, with_public_reruns: bool, tested: Mapping[str, Finding] | None) -> list[TableCell]:
+    """What stands beside our verdict: others' numbers, and others' networks."""
+    reruns: list[TableCell] = [_public(claim, public_reruns(claim.id))] if with_public_reruns else []
+    return [*reruns, _tested(tested.get(claim.id))] if tested else reruns
+
+
+def _tested(f: Finding | None) -> TableCell:
+    """``supported (interim): +2.76 (+0.21 to +5.31), p 0.004, n = 2``; a dash for a claim about something else."""
+    if f is None:
+        return NONE
+    if f.missing:
+        return VERDICTS["missing"]
+    p = "" if math.isnan(f.p_for) else f", p {p_value(f.p_for)}"
+    shown = f"{_verdict(f)}: {effect(f.effect, f.low, f.high)}{p}, n = {min(f.n)}"
+    return Link(shown, f"#{anchor(f.runs[0])}") if f.runs else shown
+
+
+def _claim_row(claim: Claim, f: Finding, beside: list[TableCell]) -> tuple[TableCell, ...]:
     planned = claim.planned
-    public = (_public(claim, public_reruns(claim.id)),) if with_public_reruns else ()
     return (
         claim.id,
         f"{planned.says} ({planned.where})",
         Link(_verdict(f), f"#{anchor(f.runs[0])}") if f.runs else _verdict(f),
-        *public,
+        *beside,
         effect(f.effect, f.low, f.high),
         effect(f.theirs, math.nan, math.nan),
         p_value(f.p_for),

@@ -36,6 +36,14 @@ def best(values: pd.Series[float], failed: int = 0) -> str:
     return f"{values.min():.2f} ({_mean_std(values)}, {_runs(len(values), failed)})"
 
 
+def repositories(values: pd.Series[float]) -> str:
+    """``8.50 ± 0.60 (8.04, 9.18, 8.27; n = 3 repositories)``: one value from each."""
+    if len(values) < 2:
+        return f"{values.iloc[0]:.2f} (n = 1 repository)" if len(values) else NONE
+    each = ", ".join(f"{value:.2f}" for value in values)
+    return f"{_mean_std(values)} ({each}; n = {len(values)} repositories)"
+
+
 def _runs(succeeded: int, failed: int) -> str:
     """``n = 5``, or ``n = 5, 2 failed``: all runs, and how many of them have no error to be averaged."""
     return f"n = {succeeded + failed}" + (f", {failed} failed" if failed else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.gathering.snapshot import RECALIBRATED
+from reports.gathering.tables import RECALIBRATED
 from reports.judging.ensembles import Ensemble, ensembles
 from reports.judging.evidence import Evidence, Net
 from reports.paper import numbers as paper

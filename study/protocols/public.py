@@ -58,20 +58,39 @@ def measure_public(paths: Sequence[Path], like: str, commit: str | None, data: P
     """
     network = Network.parse(like)
     arrays = load_in_memory(network.dataset, data)
+    for path in paths:
+        record = measure_file(path, network, arrays, commit, is_whole=out is not None)
+        if out is not None:
+            _write(out, f"{record['repository'].replace('/', '+')}-{like}.json", record)
+    return 0
+
+
+def measure_file(path: Path, network: Network, arrays: Arrays, commit: str | None, is_whole: bool) -> Row:
+    """Test one file of a network that others trained, and print its test errors.
+
+    Args:
+        path: The file.
+        network: Which network it is said to hold.
+        arrays: The images.
+        commit: Of the repository that it comes from.
+        is_whole: Whether `measure` adds what it measures.
+
+    Returns:
+        The record: which file it is, and what was measured.
+
+    Raises:
+        InputError: the file is of no known layout, or holds another network.
+    """
     device = torch.device("cuda" if has_cuda() else "cpu")
     spec = Spec(network.dataset, network.depth, network.shortcut)  # type: ignore[arg-type]
-    for path in paths:
-        net, layout = read_foreign(path, network, arrays)
-        net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        images = images_of(net, arrays, spec, device, layout.border)
-        tested = count_errors(net, _test(images), images.test_size)
-        print(f"{path}: {network.title} of {layout.repository}: {tested.wrong:,} of {tested.seen:,} test images wrong")
-        if out is not None:
-            used = layout.trained_on(arrays) if layout.trained_on else None
-            measured = {"test": asdict(tested)} | measure(net, spec, images, used)
-            record = _describe(path, network, layout, commit) | measured
-            _write(out, f"{layout.repository.replace('/', '+')}-{like}.json", record)
-    return 0
+    net, layout = read_foreign(path, network, arrays)
+    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = images_of(net, arrays, spec, device, layout.border)
+    tested = count_errors(net, _test(images), images.test_size)
+    print(f"{path}: {network.title} of {layout.repository}: {tested.wrong:,} of {tested.seen:,} test images wrong")
+    record = _describe(path, network, layout, commit) | {"test": asdict(tested)}
+    used = layout.trained_on(arrays) if layout.trained_on else None
+    return record | measure(net, spec, images, used) if is_whole else record
 
 
 def _describe(path: Path, network: Network, layout: Layout, commit: str | None) -> Row:

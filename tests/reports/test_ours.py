@@ -12,7 +12,8 @@ import pytest
 from reports.gathering import snapshot
 from reports.gathering.add import add
 from reports.gathering.gather import gather
-from reports.gathering.snapshot import RUN_COLUMNS, Snapshot
+from reports.gathering.snapshot import Snapshot
+from reports.gathering.tables import RUN_COLUMNS
 from reports.judging.claim import Finding
 from reports.judging.claims import CLAIMS, judge_all
 from reports.judging.ensembles import Ensemble, ensembles

@@ -14,7 +14,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.gathering import snapshot
+from reports.gathering import snapshot, tables
 from reports.judging.claim import Finding
 from reports.judging.claims import give_verdict
 from reports.judging.forms import all_of
@@ -111,9 +111,9 @@ def test_a_snapshot_is_read_as_it_was_written(rows: list[tuple[Spec, str, float,
     ]
     history = [{"run": run["run"], "step": 1, "train/loss": run["test/top1_error"]} for run in runs]
     before = snapshot.Snapshot(
-        pd.DataFrame(runs, columns=snapshot.RUN_COLUMNS),
-        pd.DataFrame(history, columns=snapshot.HISTORY_COLUMNS),
-        pd.DataFrame(columns=snapshot.RESPONSE_COLUMNS),
+        pd.DataFrame(runs, columns=tables.RUN_COLUMNS),
+        pd.DataFrame(history, columns=tables.HISTORY_COLUMNS),
+        pd.DataFrame(columns=tables.RESPONSE_COLUMNS),
     )
     with TemporaryDirectory() as folder:
         snapshot.write(before, Path(folder))

@@ -1,0 +1,70 @@
+"""The columns of the snapshot's tables, and how packed tables are written and read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from study.recording import evaluation
+from study.recording.evaluation import SUMMARY_COLUMNS
+from study.recording.record import COVARIATES
+from study.spec import FACTORS
+
+# What `study test` adds to a run, by the running averages of batch norm and by true ones.
+RECALIBRATED = "-recalibrated"
+_TESTS = ("1crop", "10crop", "dense", "single", "ensemble")
+PROTOCOLS = [
+    f"{protocol}{averages}/{top}_error"
+    for averages in ("", RECALIBRATED)
+    for protocol in _TESTS
+    for top in ("top1", "top5")
+]
+MEMBERS = [f"ensemble{averages}/members" for averages in ("", RECALIBRATED)]  # the names of an ensemble's nets, as JSON
+RUN_COLUMNS = [
+    "run",
+    *FACTORS,
+    "state",
+    "counts",
+    "reason",
+    "source",
+    "url",
+    *SUMMARY_COLUMNS,
+    *PROTOCOLS,
+    *MEMBERS,
+    *COVARIATES,
+]
+HISTORY_COLUMNS = ["run", *evaluation.HISTORY_COLUMNS]
+RESPONSE_COLUMNS = ["run", "layer", "name", "std"]
+PROBE_COLUMNS = {
+    "signals": ["run", "moment", "layer", "name", "weight", "gradient", "signal", "signal_gradient"],
+    "blocks": ["run", "block", "name", "change", "without", "linear"],
+    "deeper": [
+        "run",
+        "depth",
+        "difference",
+        "largest_score",
+        "error",
+        "copy_error",
+        "training_loss",
+        "copy_training_loss",
+    ],
+}
+
+
+def write_packed(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as ``.csv.gz``; the same table gives the same bytes."""
+    with path.open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        packed.write(table.to_csv(index=False).encode())
+
+
+def read_packed(path: Path) -> pd.DataFrame:
+    """Read a packed table back."""
+    return pd.read_csv(io.BytesIO(gzip.decompress(path.read_bytes())), float_precision="round_trip")
+
+
+def no_probes(name: str) -> pd.DataFrame:
+    """A table of probes without rows."""
+    return pd.DataFrame(columns=PROBE_COLUMNS[name])
