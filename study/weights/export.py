@@ -64,7 +64,8 @@ def export(folder: Path, out: Path, kind: str, dtype: str, data: Path) -> Config
     measured = _measure(rounded, data) if is_new else source.config.measured
     config = replace(source.config, dtype=dtype, measured=measured, file=file.name, sha256=sha256(file))
     config.write(out)
-    (out / CARD).write_text(card(config))
+    is_copy = config == source.config and source.net.card  # its card may be of a study with fewer departures
+    (out / CARD).write_text(source.net.card if is_copy else card(config))
     _check(out, rounded)
     return config
 

@@ -21,7 +21,7 @@ from study.data.images import Arrays, Border
 from study.data.interface import Floats, Ints
 from study.network import TASKS, Shortcut, architecture
 from study.spec import InputError, title
-from study.weights.pretrained import Preprocess, TrainedResNet
+from study.weights.pretrained import Preprocess, TrainedResNet, first_difference
 
 UNREADABLE = (OSError, EOFError, RuntimeError, UnpicklingError, LookupError, AttributeError, TypeError, ValueError)
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation of RGB on [0, 1]
@@ -204,6 +204,9 @@ def _state(path: Path) -> dict[str, Tensor]:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         state = saved.get("state_dict", saved)
         return {str(name): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
+    except UnpicklingError:
+        reason = "it holds something else than tensors, which is never loaded, as it could run code"
+        raise InputError(f"{path} cannot be read as a state dict: {reason}") from None
     except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read as a state dict: {reason}") from None
@@ -266,19 +269,8 @@ def _orders(width: int) -> list[list[int]]:
 
 
 def _check(path: Path, network: Network, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Name the first tensor that is missing, too many, or of another shape."""
-    faults = [
-        *(f"it lacks {name}" for name in sorted(set(wanted) - set(found))),
-        *(f"it has {name} besides" for name in sorted(set(found) - set(wanted))),
-        *(f"its {name} is {tuple(found[name].shape)}" for name in _of_another_shape(found, wanted)),
-    ]
-    if faults:
-        more = f" (and {len(faults) - 1} more differ)" if len(faults) > 1 else ""
-        raise InputError(f"{path} does not hold {network.title}: {faults[0]}{more}")
-
-
-def _of_another_shape(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
-    return [name for name in sorted(set(found) & set(wanted)) if found[name].shape != wanted[name].shape]
+    if difference := first_difference(found, wanted):
+        raise InputError(f"{path} does not hold {network.title}: {difference}")
 
 
 def _preprocess(layout: Layout, arrays: Arrays) -> Preprocess:

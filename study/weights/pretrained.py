@@ -180,10 +180,11 @@ def read_exported(folder: Path, kind: type[TrainedResNet] = TrainedResNet) -> Tr
         raise InputError(f"{folder / WEIGHTS} has no {MEAN}; export the network again")
     try:
         net = kind(config.dataset, config.depth, config.shortcut, config.stride_in)
-        net.load_state_dict(tensors)
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"{folder / WEIGHTS} does not hold the network of {CONFIG}: {reason}") from None
+    except ValueError as error:
+        raise InputError(f"{folder / CONFIG} describes no network: {error}") from None
+    if difference := first_difference(tensors, net.state_dict()):
+        raise InputError(f"{folder / WEIGHTS} does not hold the network of {CONFIG}: {difference}")
+    net.load_state_dict(tensors)
     preprocess = Preprocess(mean, config.peak)
     net.config, net.make_preprocess = config, lambda: preprocess
     net.card = (folder / CARD).read_text() if (folder / CARD).exists() else ""
@@ -207,6 +208,18 @@ def _read_tensors(folder: Path, config: Config) -> dict[str, Tensor]:
         return {name: _in_full(tensor) for name, tensor in load(content).items()}
     except SafetensorError as error:
         raise InputError(f"{path} is not a safetensors file: {error}") from None
+
+
+def first_difference(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """Name the first tensor that a state dict lacks, has besides, or has in another shape; empty if there is none."""
+    both = sorted(set(found) & set(wanted))
+    differences = [
+        *(f"it lacks {name}" for name in sorted(set(wanted) - set(found))),
+        *(f"it has {name} besides" for name in sorted(set(found) - set(wanted))),
+        *(f"its {name} is {tuple(found[name].shape)}" for name in both if found[name].shape != wanted[name].shape),
+    ]
+    more = f" (and {len(differences) - 1} more differ)" if len(differences) > 1 else ""
+    return f"{differences[0]}{more}" if differences else ""
 
 
 def _in_full(tensor: Tensor) -> Tensor:

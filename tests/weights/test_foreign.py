@@ -19,6 +19,7 @@ from study.spec import InputError, Spec
 from study.weights.foreign import LAYOUTS, Network, _orders, _stratified, read_foreign
 from study.weights.pretrained import Preprocess, TrainedResNet
 from tests.support import BESIDE, refusal
+from tests.weights.test_export import Trap
 
 DEPTH = 14
 REAL = BESIDE / "others-weights" / "a-martyn"
@@ -168,6 +169,10 @@ def test_what_is_no_state_dict_is_refused_in_one_line(tmp_path: Path, cifar10: P
     for content, says in ((b"", "cannot be read"), (b"text", "cannot be read")):
         path.write_bytes(content)
         assert says in refusal(cli.run, "test", str(path), "--like=cifar10-20-A", data)
+    sprung = tmp_path / "sprung"
+    torch.save({"weight": Trap(sprung)}, path)
+    assert "never loaded, as it could run code" in refusal(cli.run, "test", str(path), "--like=cifar10-20-A", data)
+    assert not sprung.exists()
     torch.save({"weight": torch.ones(1)}, path)
     assert "is of no known layout" in refusal(cli.run, "test", str(path), "--like=cifar10-20-A", data)
     for like, says in (("resnet20", "one looks like cifar10-56-A"), ("cifar10-21-A", "depth 21 is not 6n")):
