@@ -157,8 +157,8 @@ DEPARTURES: tuple[Departure, ...] = (
     Departure(
         "warm-up of 110 layers and more",
         "0.01 until the training error is below 80 %, about 400 iterations; how it was measured is not said",
-        f"the error over {WARMUP_WINDOW} steps (6,400 images), looked at every {WARMUP_WINDOW} steps; so are the first 2,000 "
-        "steps of `nowarmup`",
+        f"the error over {WARMUP_WINDOW} steps (6,400 images), looked at every {WARMUP_WINDOW} steps; so are the first "
+        "2,000 steps of `nowarmup`",
         "a fixed length, or none; the table of others' results has it",
         ("C24", "C24b", "C25", "C26"),
         ("warmup_error", "early_steps"),
