@@ -42,6 +42,20 @@ MUTANTS = (
         "test_golden.py",
     ),
     Mutant(
+        "public networks of two repositories are compared",
+        "reports/judging/public.py",
+        "set.intersection(*having)",
+        "set.union(*having)",
+        "reports/test_public.py",
+    ),
+    Mutant(
+        "crops of public networks have another border",
+        "study/data/images.py",
+        'if border == "black"',
+        'if border == "reflect"',
+        "weights/test_foreign.py",
+    ),
+    Mutant(
         "the philox key",
         "study/data/sampling.py",
         "(seed << 64) + step)",
