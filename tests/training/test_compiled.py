@@ -20,23 +20,28 @@ from torch._dynamo.utils import counters
 from torch.nn import functional as F
 
 from study import network
+from study.data.datasets import load_in_memory
 from study.data.digits import load_digits
+from study.data.images import Images
 from study.machine import compiler
 from study.machine.compiler import has_compiler
 from study.machine.options import MachineOptions, Precision, StepMode
 from study.machine.resolve import step_mode
+from study.network import ResNet
+from study.recipes import recipe_for
 from study.recording.record import Record
 from study.spec import InputError, Spec
 from study.training.callbacks import Interrupted
 from study.training.compiling import compile_forward
 from study.training.module import TrainingModule
 from study.training.schedule import Schedule
-from study.training.step import uncounted_batches
+from study.training.step import Forward, uncounted_batches
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256
 from tests.support import run
 
 SPEC = Spec("digits", 8, "A", "smoke")
+RESNET_20 = Spec("cifar10", 20, "A", "smoke")
 FLAGS = ("--dataset=digits", "--depth=8", "--shortcut=A", "--recipe=smoke")
 BOUND = 0.1  # of the norm of the weights, after 200 steps at rate 0.1 in fp32; seen: 0.036
 
@@ -125,6 +130,52 @@ def test_its_gradients_are_the_plain_ones_in_fp32_and_no_worse_in_bf16() -> None
     assert (gradient(half=False, is_compiled=True) - exact).norm() < 1e-5 * exact.norm()
     plain, compiled = (gradient(True, is_compiled) - exact for is_compiled in (False, True))
     assert 0 < compiled.norm() < 1.5 * plain.norm()
+
+
+@pytest.fixture(scope="module")
+def photographs(cifar10: Path) -> Images:
+    """CIFAR-10 as ResNet-20 is trained on it."""
+    return Images(load_in_memory("cifar10", cifar10), recipe_for(RESNET_20), torch.device("cpu"))
+
+
+def resnet_20() -> ResNet:
+    torch.manual_seed(0)
+    return network.build("cifar10", 20, "A").to(memory_format=torch.channels_last)
+
+
+@compiles
+@pytest.mark.slow
+def test_on_cifar10_its_gradients_are_no_less_exact_than_the_plain_ones(photographs: Images) -> None:
+    """Beside those in 64 bits."""
+    images, labels = photographs.batch(0, 0)
+    net, exact = resnet_20(), resnet_20().double()
+    gradients = []
+    for forward, batch in ((exact, images.double()), (net, images), (compile_forward(net), images)):
+        parameters = list((exact if forward is exact else net).parameters())
+        loss = F.cross_entropy(forward(batch), labels)
+        gradients.append(torch.cat([g.double().flatten() for g in torch.autograd.grad(loss, parameters)]))
+    right, plain, compiled = gradients
+    assert 0 < (compiled - right).norm() < (plain - right).norm() < 0.02 * right.norm()
+
+
+@compiles
+@pytest.mark.slow
+def test_on_cifar10_it_leaves_the_plain_step_as_fast_as_rounding_does(photographs: Images) -> None:
+    """Plain steps from weights that differ in their last digit are as far from plain steps as compiled ones."""
+    nets = [resnet_20() for _ in range(3)]
+    with torch.no_grad():
+        for weight in nets[1].parameters():
+            weight.mul_(1 + torch.finfo(torch.float32).eps * torch.randn_like(weight))
+    forwards: list[Forward] = [*nets[:2], compile_forward(nets[2])]
+    for net, forward in zip(nets, forwards, strict=True):
+        sgd = torch.optim.SGD(net.parameters(), 0.1, 0.9, weight_decay=1e-4)
+        for step in range(30):
+            batch, labels = photographs.batch(0, step)
+            sgd.zero_grad()
+            F.cross_entropy(forward(batch), labels).backward()  # type: ignore[no-untyped-call]
+            sgd.step()
+    plain, perturbed, compiled = (flat(net) for net in nets)
+    assert 0 < (compiled - plain).norm() < 2 * (perturbed - plain).norm() < plain.norm()
 
 
 @compiles
