@@ -51,6 +51,8 @@ def compiler_problem() -> str | None:
     if not has_compiler():
         return f"there is no C++ compiler {_program()}"
     prepare_compiler()
+    if " " in os.environ[FOLDER]:
+        return f"torch cannot compile in {os.environ[FOLDER]!r}, whose name has a space; set {FOLDER}"
     try:
         torch.compile(_double, dynamic=False)(torch.zeros(64))
     except Exception as error:  # whatever the compiler, its headers or the disk lack

@@ -210,10 +210,17 @@ def test_what_cannot_be_compiled_is_refused(options: MachineOptions, needs: str)
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("program", "why"), [("no-compiler", "there is no C++ compiler"), ("false", "false failed")])
-def test_without_a_working_compiler_steps_are_plain(program: str, why: str, tmp_path: Path) -> None:
-    """A compiler that is not there, and one that fails."""
-    variables = {"CXX": program, compiler.FOLDER: str(tmp_path / "code")}
+@pytest.mark.parametrize(
+    ("program", "folder", "why"),
+    [
+        ("no-compiler", "code", "there is no C++ compiler"),
+        ("false", "code", "false failed"),
+        ("true", "my code", "whose name has a space; set TORCHINDUCTOR_CACHE_DIR"),
+    ],
+)
+def test_without_a_working_compiler_steps_are_plain(program: str, folder: str, why: str, tmp_path: Path) -> None:
+    """A compiler that is not there, one that fails, and a folder that torch does not quote."""
+    variables = {"CXX": program, compiler.FOLDER: str(tmp_path / folder)}
     done = run("study", "train", *FLAGS, "--step=compiled", f"--runs={tmp_path}", **variables)
     assert done.returncode == 0
     (line,) = (line for line in done.stderr.splitlines() if "compiled" in line)
@@ -230,7 +237,7 @@ def test_a_run_by_its_command_resumes_though_its_code_is_compiled_anew(
 ) -> None:
     digests = []
     for name, stops in (("alone", False), ("stopped", True)):
-        monkeypatch.setenv(compiler.FOLDER, str(tmp_path / f"code of {name}"))
+        monkeypatch.setenv(compiler.FOLDER, str(tmp_path / f"code-of-{name}"))
         command = ("study", "train", *FLAGS, "--step=compiled", f"--runs={tmp_path / name}")
         if stops:
             assert run("tests.signalled", "SIGTERM", "call:test_batch:1", *command).returncode == 143
