@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from study.recipes import WARMUP_LIMIT, WARMUP_WINDOW
+from study.recipes import RECIPES, WARMUP_LIMIT, WARMUP_WINDOW
 
 ALL = ("all",)  # every claim on trained networks
 
@@ -158,7 +158,7 @@ DEPARTURES: tuple[Departure, ...] = (
         "warm-up of 110 layers and more",
         "0.01 until the training error is below 80 %, about 400 iterations; how it was measured is not said",
         f"the error over {WARMUP_WINDOW} steps (6,400 images), looked at every {WARMUP_WINDOW} steps; so are the first "
-        "2,000 steps of `nowarmup`",
+        f"{RECIPES['cifar10']['nowarmup'].early_steps:,} steps of `nowarmup`",
         "a fixed length, or none; the table of others' results has it",
         ("C24", "C24b", "C25", "C26"),
         ("warmup_error", "early_steps"),

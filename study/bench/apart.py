@@ -6,17 +6,34 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from study.bench.arms import Arm
 from study.machine.memory import default_memory
 from study.spec import InputError
 from study.training.train import quiet
 
-T = TypeVar("T")
+P = ParamSpec("P")
 R = TypeVar("R")
 
 _arm: list[Arm] = []  # of the process that `_begin` prepared
+
+
+def spawn() -> ProcessPoolExecutor:
+    """A process that shares nothing with this one but its environment."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+def ask(process: ProcessPoolExecutor, arm: str, function: Callable[P, R], *arguments: P.args, **more: P.kwargs) -> R:
+    """Call a function of a module in another process; return its result.
+
+    Raises:
+        InputError: The process was killed, as it is when memory runs out; the message names the arm.
+    """
+    try:
+        return process.submit(function, *arguments, **more).result()
+    except BrokenProcessPool:
+        raise InputError(f"the process of the arm {arm} was killed; leave it out of --arms") from None
 
 
 class Apart:
@@ -25,26 +42,21 @@ class Apart:
     It waits while other arms take their turns here, so turns are interleaved as those of arms in one process.
 
     Args:
+        name: Of the arm.
         make: Makes the arm, in that process; a function of a module, or a partial of one.
 
     Raises:
-        InputError: The process was killed, as it is when memory runs out.
+        InputError: The process was killed.
     """
 
-    def __init__(self, make: Callable[[], Arm]) -> None:
-        self.process = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    def __init__(self, name: str, make: Callable[[], Arm]) -> None:
+        self.name, self.process = name, spawn()
         with default_memory():
-            self._ask(_begin, make)
+            ask(self.process, name, _begin, make)
 
     def turn(self, steps: int) -> float:
         """Let it take a turn; return the seconds that its counted steps took there."""
-        return self._ask(_turn, steps)
-
-    def _ask(self, function: Callable[[T], R], argument: T) -> R:
-        try:
-            return self.process.submit(function, argument).result()
-        except BrokenProcessPool:
-            raise InputError("the process of the arm loader ended; leave it out of --arms") from None
+        return ask(self.process, self.name, _turn, steps)
 
 
 def _begin(make: Callable[[], Arm]) -> None:

@@ -11,12 +11,9 @@ import gc
 import os
 import random
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,7 +24,7 @@ from rich.progress import Progress
 from scipy.stats import quantile_test
 
 from study.bench import measures
-from study.bench.apart import Apart
+from study.bench.apart import Apart, ask, spawn
 from study.bench.arms import Arm, Bare, Contender, Loader, Ours
 from study.bench.choices import kept_step
 from study.bench.floor import floor
@@ -119,16 +116,13 @@ def _measure_peak(contender: Contender, arm: str, steps: int) -> float:
     """
     gc.collect()
     torch.cuda.empty_cache()
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        try:
-            return process.submit(_peak_mb, contender.spec, contender.machine, arm, steps).result()
-        except BrokenProcessPool:
-            raise InputError(f"the arm {arm} ended before its memory was measured; leave it out of --arms") from None
+    with spawn() as process:
+        return ask(process, arm, _peak_mb, partial(_arm_of, arm, contender.spec, contender.machine), steps)
 
 
-def _peak_mb(spec: Spec, machine: MachineOptions, arm: str, steps: int) -> float:
+def _peak_mb(make: Callable[[], Arm], steps: int) -> float:
     quiet()
-    way = _arm_of(arm, spec, machine)
+    way = make()
     way.turn(steps)
     if isinstance(way, Ours):
         measures.evaluation(way.contender, way.module.images)
@@ -190,7 +184,7 @@ def _arm(name: str, contender: Contender) -> Arm:
 def _place(name: str, contender: Contender) -> Arm:
     """An arm, in this process; but the loader loop, which stands for a script without our settings of memory, apart."""
     if name == "loader":
-        return Apart(partial(_arm_of, name, contender.spec, contender.machine))
+        return Apart(name, partial(_arm_of, name, contender.spec, contender.machine))
     return _arm(name, contender)
 
 

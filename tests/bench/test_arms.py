@@ -33,7 +33,7 @@ class Setting:
 def test_an_arm_in_a_process_of_its_own_has_not_our_memory_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TORCH, "1")
     assert Setting().turn(3) == 31
-    apart = Apart(Setting)
+    apart = Apart("setting", Setting)
     assert (apart.turn(3), apart.turn(4)) == (30, 40)
     assert os.environ[TORCH] == "1"
 
