@@ -16,6 +16,8 @@ from study.spec import FAMILIES, Family, Spec, title
 
 Net = tuple[int, str]  # depth and shortcut
 
+DATASETS = {"cifar10": "CIFAR-10", "imagenet": "ImageNet", "tinyimagenet": "Tiny ImageNet"}  # as readers know them
+
 METRICS = {
     "train_error": "training error",
     "test_error": "test error",
@@ -44,6 +46,17 @@ class Comparison:
     def name(self) -> str:
         """The comparison in the report's words: ``digits, recipe mini``."""
         return f"{self.dataset}, recipe {self.recipe}"
+
+    @property
+    def title(self) -> str:
+        """The comparison for readers: ``CIFAR-10, the paper's recipe``, ``digits, scaled down (mini)``."""
+        return f"{DATASETS.get(self.dataset, self.dataset)}, {self._kind}"
+
+    @property
+    def _kind(self) -> str:
+        if self.scale == "toy":
+            return f"scaled down ({self.recipe})"
+        return "the paper's recipe" if self.recipe == "paper" else f"variant {self.recipe}"
 
     @property
     def slug(self) -> str:

@@ -320,3 +320,17 @@ def test_effects_stand_beside_the_papers_own(whole: Snapshot) -> None:
 
 def test_the_fixture_covers_both_data_sets(results: pd.DataFrame) -> None:
     assert len(CIFAR.of(results)) == 55 and len(IMAGENET.of(results)) == 55
+
+
+@pytest.mark.parametrize(
+    ("dataset", "recipe", "title"),
+    [
+        ("cifar10", "paper", "CIFAR-10, the paper's recipe"),
+        ("cifar10", "eighth", "CIFAR-10, scaled down (eighth)"),
+        ("cifar10", "nowarmup", "CIFAR-10, variant nowarmup"),
+        ("digits", "mini", "digits, scaled down (mini)"),
+        ("imagenet", "paper", "ImageNet, the paper's recipe"),
+    ],
+)
+def test_a_comparison_is_named_for_readers(dataset: str, recipe: str, title: str) -> None:
+    assert Comparison(dataset, recipe).title == title
