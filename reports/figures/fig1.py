@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from reports.figures.fig6 import cifar_axes
-from reports.figures.series import Panel, ends, error_series, paper_error_series
-from reports.figures.style import Drawing, draw_panel, net_legend, panels_of
+from reports.figures.fig6 import LINES, WIDE_LINES, error_panel
+from reports.figures.series import error_series, paper_error_series
+from reports.figures.style import Drawing
+from reports.figures.words import degradation, ends
 from reports.judging.evidence import Evidence, Net
+from reports.paper import numbers as paper
 
 NETS: tuple[Net, ...] = ((20, "none"), (56, "none"))
 SPLITS = {"training error (%)": "train", "test error (%)": "test"}
 
 
-def fig1(history: pd.DataFrame, e: Evidence) -> Drawing:
-    """Fig. 1 with the paper's curves behind ours; a split a panel, so all lines are solid, as in the paper."""
-    panels = [_panel(history, e, title, split) for title, split in SPLITS.items()]
-    caption = "Fig. 1. Plain nets of 20 and 56 layers on CIFAR-10. Thin: the paper's own curves, digitised."
-    return Drawing("fig1", caption, ends(panels), lambda: _draw(panels, [(net, e.title(net)) for net in NETS]))
-
-
-def _panel(history: pd.DataFrame, e: Evidence, title: str, split: str) -> Panel:
-    theirs = paper_error_series("fig6_plain.csv", NETS, [split])
-    return Panel(title, (*theirs, *error_series(history, e, NETS, [split])))
-
-
-def _draw(panels: list[Panel], labels: list[tuple[Net, str]]) -> Figure:
-    figure, axes = panels_of(1, 2, (7.2, 3.4))
-    for axis, panel in zip(axes, panels, strict=True):
-        draw_panel(axis, panel)
-        cifar_axes(axis)
-        net_legend(axis, labels)
-        axis.set_ylabel(panel.title)
-    return figure
+def fig1(history: pd.DataFrame, e: Evidence) -> list[Drawing]:
+    """Fig. 1 on the paper's curves, a split a panel; nothing before one of its networks has a run."""
+    if not any(len(e.net(net)) for net in NETS):
+        return []
+    panels = []
+    for title, split in SPLITS.items():
+        theirs = paper_error_series([paper.FIG6_PANELS["plain"]], NETS, split)
+        series = [*theirs, *error_series(history, e, NETS, split)]
+        panels.append(error_panel(e, f"plain nets: {title}", series, split, paper.FIG6_TOP))
+    title = degradation(e, NETS, ()) or "Plain nets of 20 and 56 layers through the training"
+    caption = f"Fig. 1. Plain nets of 20 and 56 layers on CIFAR-10. {LINES}{WIDE_LINES}"
+    return [Drawing("fig1", title, caption, f"{title}. Final errors in percent: {ends(e, NETS)}", tuple(panels), 2)]

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from reports.figures.series import Panel, ends, paper_panels
-from reports.figures.style import (
-    THIN,
-    Drawing,
-    draw_panel,
-    net_legend,
-    panels_of,
-    split_legend,
-    tens_of_thousands,
-)
+from reports.figures.fig6 import LINES, NO_RUN, WIDE_LINES, error_panel
+from reports.figures.series import error_series, paper_error_series
+from reports.figures.style import NARROW, Drawing
+from reports.figures.words import degradation, ends
 from reports.judging.evidence import Evidence, Net
 from reports.paper import numbers as paper
 
-TITLES = {"plain": "plain nets", "residual": "residual nets, option A"}
+KINDS: dict[str, tuple[Net, ...]] = {
+    "plain nets": ((18, "none"), (34, "none")),
+    "residual nets": ((18, "A"), (34, "A")),
+}
+SPLITS = {"validation error (%)": "test", "training error (%)": "train"}
+BOTTOM, TOP = 20.0, 60.0  # percent, as in the paper
 
 
 def fig4(history: pd.DataFrame, e: Evidence) -> Drawing:
-    """Fig. 4 with the paper's curves behind ours."""
-    panels, labels = paper_panels(history, e, paper.FIG4_PANELS, TITLES)
-    caption = "Fig. 4. ImageNet, training error dashed and validation error of the centre crop solid." + THIN
-    return Drawing("fig4", caption, ends(panels), lambda: _draw(panels, labels))
-
-
-def _draw(panels: list[Panel], labels: list[list[tuple[Net, str]]]) -> Figure:
-    figure, axes = panels_of(1, 2, (8.4, 3.9))
-    for axis, panel, entries in zip(axes, panels, labels, strict=True):
-        draw_panel(axis, panel)
-        axis.set(xlim=(0, 5.5e5), ylim=(20, 60), yticks=[20, 30, 40, 50, 60], ylabel="error (%)", title=panel.title)
-        tens_of_thousands(axis, 1e5)
-        net_legend(axis, entries)
-    split_legend(figure, is_paper_shown=True)
-    return figure
+    """Fig. 4 on the paper's curves, or these alone before one of its networks has a run."""
+    panels = []
+    for error, split in SPLITS.items():
+        for title, nets in KINDS.items():
+            theirs = paper_error_series(paper.FIG4_PANELS.values(), nets, split)
+            series = [*theirs, *error_series(history, e, nets, split)]
+            panels.append(error_panel(e, f"{title}: {error}", series, split, TOP, BOTTOM))
+    title = degradation(e, *KINDS.values()) or "ImageNet: error through the training, validation beside training"
+    said = ends(e, [net for nets in KINDS.values() for net in nets], "validation")
+    alternative = f"{title}. Final errors in percent: {said}" if said else NO_RUN
+    caption = f"Fig. 4. ImageNet, residual nets of option A; validation error of the centre crop. {LINES}{WIDE_LINES}"
+    return Drawing("fig4", title, caption, alternative, tuple(panels), 4, NARROW)

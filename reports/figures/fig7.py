@@ -1,72 +1,88 @@
-"""Fig. 7: standard deviation of layer responses, in the layers' order (top) and sorted (bottom)."""
+"""Fig. 7: standard deviation of layer responses, plain on residual nets, a panel for each depth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from statistics import mean
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from reports.figures.series import EXTREMES, Panel, Series, public_response_series, response_series
-from reports.figures.style import THIN, Drawing, draw_panel, panels_of, style_handles
+from reports.figures.palette import kind
+from reports.figures.series import (
+    EXTREMES,
+    Panel,
+    Series,
+    end_labels,
+    paper_response_series,
+    public_response_series,
+    run_series,
+)
+from reports.figures.style import Drawing
 from reports.gathering.public import Public
 from reports.judging.evidence import CIFAR, Evidence, Net
 from reports.judging.public import public_evidence
 from reports.tables.probes import nets_of, of_comparison
 
-PANELS = {"layer index (original)": False, "layer index (sorted by magnitude)": True}
-
-
-PUBLIC = " Diamonds: networks that others published, tested by us, mean over n repositories; hollow where plain."
+PUBLIC = " Diamonds: networks that others published, tested by us, mean over repositories."
+PLACES = tuple((i / 4, f"{i / 4:g}") for i in range(5))
 
 
 def fig7(responses: pd.DataFrame, e: Evidence, public: Public | None = None) -> list[Drawing]:
-    """Fig. 7, for CIFAR-10 with the paper's lines behind ours; nothing where none of its networks was measured.
+    """Fig. 7, for CIFAR-10 on the paper's lines; nothing where none of its networks was measured.
 
     Args:
         responses: Of all runs.
         e: The compared runs.
         public: Public networks, whose points stand beside the paper's lines.
     """
-    mine, is_papers = of_comparison(responses, e), e.comparison == CIFAR
-    nets = [net for net in EXTREMES[e.comparison.family] if is_papers or net in nets_of(mine)]
+    measured, is_papers = nets_of(of_comparison(responses, e)), e.comparison == CIFAR
+    nets = [net for net in EXTREMES[e.comparison.family] if is_papers or net in measured]
     if not nets:
         return []
-    panels = [
-        Panel(
-            title,
-            (
-                *(one for net in nets for one in response_series(mine, e, net, is_sorted, is_papers)),
-                *(_public(public, nets, is_sorted) if public and len(public.networks) else ()),
-            ),
-        )
-        for title, is_sorted in PANELS.items()
-    ]
-    shown = f"{THIN if is_papers else ''}{PUBLIC if panels[0].public else ''}"
+    others = public if public and is_papers and len(public.networks) else None
+    by_depth = {
+        depth: [one for net in nets if net[0] == depth for one in _lines(responses, e, net, others)]
+        for depth in dict.fromkeys(net[0] for net in nets)
+    }
+    top = 1.05 * max(max(one.y) for series in by_depth.values() for one in series)
+    panels = [_panel(depth, series, top) for depth, series in by_depth.items()]
+    shown = f"{' Wide pale lines: the paper, digitised.' if is_papers else ''}{PUBLIC if others else ''}"
     caption = (
-        "Fig. 7. Standard deviations of each layer's response, after batch norm and before ReLU or addition: "
-        f"mean over seeds ({e.comparison.name}).{shown}"
+        "Fig. 7. Standard deviation of each layer's response, after batch norm and before ReLU or addition. One line "
+        f"per run; {e.comparison.title}.{shown}"
     )
-    return [Drawing(f"fig7-{e.comparison.slug}", caption, _means(panels[0]), lambda: _draw(panels))]
+    means = {net: value for net in nets if (value := e.net(net)["response"].dropna().tolist())}
+    title = _title(e, means)
+    return [
+        Drawing(f"fig7-{e.comparison.slug}", title, caption, _said(title, e, means, panels), tuple(panels), len(panels))
+    ]
 
 
-def _public(public: Public, nets: list[Net], is_sorted: bool) -> Iterator[Series]:
-    e = public_evidence(public)
-    for net in nets:
-        yield from public_response_series(public.responses, e, net, is_sorted)
+def _lines(responses: pd.DataFrame, e: Evidence, net: Net, public: Public | None) -> list[Series]:
+    theirs = paper_response_series(e, net) if e.comparison == CIFAR else ()
+    others = public_response_series(public.responses, public_evidence(public), net) if public else ()
+    return [*theirs, *run_series(responses, e, [net], "layer", "std"), *others]
 
 
-def _means(panel: Panel) -> str:
+def _panel(depth: int, series: list[Series], top: float) -> Panel:
+    labels = end_labels(series, {one.net: kind(one.net) for one in series}, {})
+    return Panel(f"{depth} layers: std of responses", tuple(series), "layer / depth", PLACES, (0, 1), (0, top), labels)
+
+
+def _title(e: Evidence, means: dict[Net, list[float]]) -> str:
+    """Whether residual responses are smaller than plain ones, at the largest depth that has both."""
+    pairs = [((depth, "none"), (depth, other)) for depth, other in sorted(means) if other != "none"]
+    for plain, residual in reversed([pair for pair in pairs if pair[0] in means]):
+        small, large = mean(means[residual]), mean(means[plain])
+        how = "smaller" if small < large else "larger"
+        return (
+            f"The responses of {e.title(residual)} are {how} than those of {e.title(plain)}: "
+            f"{small:.2f} against {large:.2f} on average"
+        )
+    return "Standard deviation of layer responses, plain and residual nets"
+
+
+def _said(title: str, e: Evidence, means: dict[Net, list[float]], panels: list[Panel]) -> str:
     """The alternative text: the mean over the layers of each network of ours, and of each public one."""
-    lines = [*panel.ours, *panel.public]
-    means = [f"{series.label} {sum(series.mean) / len(series.mean):.2f}" for series in lines]
-    return f"Mean over layers: {', '.join(means) or 'no run yet'}."
-
-
-def _draw(panels: list[Panel]) -> Figure:
-    figure, axes = panels_of(2, 1, (7.2, 5.6))
-    for axis, panel in zip(axes, panels, strict=True):
-        draw_panel(axis, panel)
-        axis.set(ylabel="std", xlabel=panel.title)
-    axes[0].legend(handles=style_handles(panels[0].series), ncol=2, loc="upper right")
-    return figure
+    ours = [f"{e.title(net)} {', '.join(f'{each:.2f}' for each in found)}" for net, found in means.items()]
+    public = [f"{one.label} {mean(one.y):.2f}" for panel in panels for one in panel.of("public")]
+    return f"{title}. Mean over layers: {'; '.join([*ours, *public]) or 'no run yet'}."

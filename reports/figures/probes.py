@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from statistics import median
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from reports.figures.series import Panel, probe_series
-from reports.figures.style import Drawing, draw_panel, panels_of, style_handles
-from reports.judging.evidence import Evidence
-from reports.tables.probes import of_comparison
+from reports.figures.fig7 import PLACES
+from reports.figures.series import EXTREMES, Label, Level, Mark, Panel, Series, end_labels, run_series
+from reports.figures.style import Drawing
+from reports.judging.evidence import Evidence, Net
+from reports.tables.probes import gradient_ratio, nets_of, of_comparison, of_net
 
+MOMENTS = {"start": "before training", "one step": "after one step", "now": "after training"}
 BLOCK_PANELS = {
     "change": "change of the input, |y - x| / |x|",
     "without": "test error without the block (%)",
@@ -20,51 +22,99 @@ BLOCK_PANELS = {
 
 
 def gradients(signals: pd.DataFrame, e: Evidence) -> Drawing:
-    """The norm of each layer's gradient, a panel for each moment of the training."""
+    """The norm of each layer's gradient on one axis, a panel for each moment of the training."""
     found = of_comparison(signals, e)
+    lines = {
+        f"{title}: norm of the gradient": list(_series(signals[signals["moment"] == moment], e, "layer", "gradient"))
+        for moment, title in MOMENTS.items()
+    }
+    norms = [y for series in lines.values() for one in series for y in one.y if y > 0]
+    ylim = (min(norms, default=0.1) / 1.3, max(norms, default=1.0) * 1.3)
     panels = [
-        Panel(moment, tuple(probe_series(found[found["moment"] == moment], e, "layer", "gradient")))
-        for moment in dict.fromkeys(found["moment"])
+        Panel(title, tuple(series), "layer / depth", PLACES, (0, 1), ylim, _labels(e, series), is_log=True)
+        for title, series in lines.items()
     ]
-    said = ", ".join(f"{line.label} {max(line.mean) / min(line.mean):,.0f}" for line in panels[0].series)
-    caption = f"Gradients of each layer's weights, from the first to the last layer ({e.comparison.name})."
-    alternative = f"Largest over smallest at the {panels[0].title}: {said}."
-    return Drawing(f"gradients-{e.comparison.slug}", caption, alternative, lambda: _draw_gradients(panels))
+    ratios = {title: _ratios(found[found["moment"] == moment], e) for moment, title in MOMENTS.items()}
+    caption = f"Norm of the gradient of each layer's weights, on one batch. One line per run; {e.comparison.title}."
+    title = _most_apart(e, ratios["before training"])
+    said = [
+        f"Largest over smallest {moment}: {', '.join(f'{e.title(net)} {ratio:,.0f}' for net, ratio in found.items())}."
+        for moment, found in ratios.items()
+        if found
+    ]
+    alternative = " ".join([f"{title}.", *said])
+    return Drawing(f"gradients-{e.comparison.slug}", title, caption, alternative, tuple(panels), len(panels))
 
 
-def _draw_gradients(panels: list[Panel]) -> Figure:
-    figure, axes = panels_of(1, len(panels), (8.4, 3.4))
-    for axis, panel in zip(axes, panels, strict=True):
-        draw_panel(axis, panel)
-        axis.set(title=panel.title, xlabel="layer", yscale="log")
-    axes[0].set_ylabel("norm of the gradient")
-    _legend(figure, panels)
-    return figure
+def _ratios(found: pd.DataFrame, e: Evidence) -> dict[Net, float]:
+    """The largest gradient of each network's layers over the smallest, at one moment."""
+    return {net: gradient_ratio(of_net(found, net)) for net in _shown(e, found)}
 
 
-def blocks(found: pd.DataFrame, e: Evidence) -> Drawing:
-    """What each block contributes: its change of the input, the error without it, a linear classifier on its output."""
-    found = of_comparison(found, e)
-    panels = [Panel(title, tuple(probe_series(found, e, "block", column))) for column, title in BLOCK_PANELS.items()]
-    without = next(panel for panel in panels if panel.title == BLOCK_PANELS["without"])
-    said = ", ".join(f"{line.label} {median(line.mean):.0f} %" for line in without.series)
+def _most_apart(e: Evidence, ratios: dict[Net, float]) -> str:
+    """How far the gradients of the deepest networks' layers are apart before training."""
+    if not ratios:
+        return "Gradients of each layer's weights"
+    deepest = max(net[0] for net in ratios)
+    apart = [f"{ratio:,.0f}-fold in {e.title(net)}" for net, ratio in ratios.items() if net[0] == deepest]
+    return f"Before training the gradients of the layers differ {' and '.join(apart)}"
+
+
+def blocks(found: pd.DataFrame, e: Evidence, deeper: pd.DataFrame) -> Drawing:
+    """What each block contributes: its change of the input, the error without it, a linear classifier on its output.
+
+    Args:
+        found: What `study probe` found of the blocks.
+        e: The compared runs.
+        deeper: What it found of a deeper copy, with the error of the network as it is on the same images.
+    """
+    mine, whole = of_comparison(found, e), of_comparison(deeper, e)
+    as_is = {net: float(of_net(whole, net)["error"].mean()) for net in _shown(e, whole)}
+    lines = {column: list(_series(found, e, "block", column, "dots")) for column in BLOCK_PANELS}
+    panels = [
+        _block_panel(e, title, lines[column], mine, as_is if column == "without" else {})
+        for column, title in BLOCK_PANELS.items()
+    ]
+    without = {net: median(of_net(mine, net)["without"].dropna()) for net in _shown(e, mine.dropna(subset=["without"]))}
+    said = [f"{e.title(net)} {error:.0f} %{_as_is(as_is, net)}" for net, error in without.items()]
     caption = (
-        f"What each block contributes ({e.comparison.name}). Middle: the block is replaced by its shortcut, in a plain "
-        "net by the identity. Right: logistic regression on its output, averaged over positions."
+        f"What each block contributes; {e.comparison.title}. A dot per block and run, none where it can't be measured; "
+        "dotted lines: a stage begins. Middle: the block is replaced by its shortcut, in a plain net by the identity; "
+        "dashed: the network as it is. Right: logistic regression on the block's output, averaged over positions."
     )
-    alternative = f"Median test error without a block: {said}."
-    return Drawing(f"blocks-{e.comparison.slug}", caption, alternative, lambda: _draw_blocks(panels))
+    deepest = [f"{e.title(net)} {error:.0f} %" for net, error in without.items() if net[0] == max(without)[0]]
+    title = f"Median test error without one of the blocks: {', '.join(deepest) or 'not measured'}"
+    alternative = f"Median test error without one of the blocks: {', '.join(said) or 'not measured'}."
+    return Drawing(f"blocks-{e.comparison.slug}", title, caption, alternative, tuple(panels), len(panels))
 
 
-def _draw_blocks(panels: list[Panel]) -> Figure:
-    figure, axes = panels_of(1, len(panels), (10.2, 3.4))
-    for axis, panel in zip(axes, panels, strict=True):
-        draw_panel(axis, panel)
-        axis.set(title=panel.title, xlabel="block (0: stem)", ylim=(0, None))
-    _legend(figure, panels)
-    return figure
+def _as_is(as_is: dict[Net, float], net: Net) -> str:
+    return f" (with all {as_is[net]:.0f} %)" if net in as_is else ""
 
 
-def _legend(figure: Figure, panels: list[Panel]) -> None:
-    handles = style_handles([series for panel in panels for series in panel.series], linewidth=1.3)
-    figure.legend(handles=handles, loc="lower center", ncol=len(handles) or 1)
+def _block_panel(e: Evidence, title: str, series: list[Series], mine: pd.DataFrame, as_is: dict[Net, float]) -> Panel:
+    levels = tuple(Level(error, e.title(net), net) for net, error in as_is.items())
+    top = 1.05 * max([y for one in series for y in one.y if y == y] + [*as_is.values()], default=1.0)
+    labels = _labels(e, series)
+    return Panel(title, tuple(series), "block / blocks", PLACES, (0, 1), (0, top), labels, levels, _borders(mine))
+
+
+def _borders(mine: pd.DataFrame) -> tuple[float, ...]:
+    """Where stages begin, halfway between two blocks; of the deepest network, for all have them at like places."""
+    if mine.empty:
+        return ()
+    one = mine[mine["run"] == mine.sort_values("block")["run"].iloc[-1]]
+    first = one[one["name"].str.endswith(".0") & (one["block"] > 1)]["block"]
+    return tuple((first - 0.5) / one["block"].max())
+
+
+def _series(found: pd.DataFrame, e: Evidence, x: str, y: str, mark: Mark = "line") -> Iterable[Series]:
+    return run_series(found, e, EXTREMES[e.comparison.family], x, y, mark)
+
+
+def _shown(e: Evidence, found: pd.DataFrame) -> list[Net]:
+    return [net for net in nets_of(found) if net in EXTREMES[e.comparison.family]]
+
+
+def _labels(e: Evidence, series: list[Series]) -> tuple[Label, ...]:
+    return end_labels(series, {one.net: e.title(one.net) for one in series}, {})

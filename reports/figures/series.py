@@ -1,24 +1,28 @@
-"""What the figures show, before anything is drawn: the lines of each panel, and the text that says the same.
+"""What the figures show, before anything is drawn: the lines of each panel as numbers.
 
-A `Series` is one line. Figures draw series, tests look at them, and alternative texts are made of them.
+A `Series` is one line, of one run. Figures draw series, and tests look at them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
 from reports.judging.evidence import Evidence, Net
 from reports.paper import numbers as paper
-from reports.tables.probes import nets_of, of_comparison, of_net
+from reports.tables.probes import of_comparison, of_net
 from study.spec import Family
 
-SPLITS = ("train", "test")
+Source = Literal["ours", "paper", "public"]
+Mark = Literal["line", "dots", "hollow", "grey"]
+
+FINAL = {"train": "train_error", "test": "test_error"}  # the column of `Snapshot.results` that says how a run ends
 # What figures show of a comparison that the paper has no exhibit of, by the family of its networks.
 PLAIN_NETS: dict[Family, tuple[Net, ...]] = {
-    "cifar": ((20, "none"), (32, "none"), (44, "none"), (56, "none")),
+    "cifar": ((20, "none"), (32, "none"), (44, "none"), (56, "none"), (110, "none")),
     "imagenet": ((18, "none"), (34, "none"), (50, "none"), (101, "none")),
 }
 RESIDUAL_NETS: dict[Family, tuple[Net, ...]] = {
@@ -36,188 +40,202 @@ class Series:
     """One line of a figure.
 
     Attributes:
-        net: Depth and shortcut; the line has the depth's colour.
-        label: The network in the paper's words.
-        split: `train` or `test`; empty where the line is of no error.
-        x: Steps, layers or blocks.
-        mean: The value at each x, over seeds.
-        low: The lowest value over seeds at each x; empty for a line without a band.
-        high: The highest value over seeds at each x.
-        dashed: In curves the training error, elsewhere a plain net.
-        is_paper: Whether it is the paper's own line, digitised; such lines are thin.
-        is_public: Whether it is of public networks, tested by us; these are points, hollow where lines are dashed.
+        net: Depth and shortcut; the line has the network's colour.
+        label: What it is of: ``plain-56, seed 0``; ``plain-56, the paper``.
+        x: Steps, or places in the network from 0 to 1.
+        y: The value at each x; the line has a gap where it is undefined.
+        source: Whose runs it is of: ours, the paper's own (digitised), or networks that others published.
+        mark: A line; dots alone; hollow dots on a dashed line; grey dots.
     """
 
     net: Net
     label: str
-    split: str
     x: tuple[float, ...]
-    mean: tuple[float, ...]
-    low: tuple[float, ...] = ()
-    high: tuple[float, ...] = ()
-    dashed: bool = False
-    is_paper: bool = False
-    is_public: bool = False
+    y: tuple[float, ...]
+    source: Source = "ours"
+    mark: Mark = "line"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text right of a panel, joined to the ends of the lowest and the highest of its lines.
+
+    Attributes:
+        text: What it says.
+        net: Whose colour the joints have.
+        y: Where it stands: the mean of its lines' ends.
+        x: Where its lines end.
+        ends: The lowest and the highest value there.
+    """
+
+    text: str
+    net: Net
+    y: float
+    x: float
+    ends: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line: the error of guessing, or of a network as it is.
+
+    Attributes:
+        y: Its height.
+        text: What stands on it; empty for none.
+        net: Whose colour it has; grey for none.
+    """
+
+    y: float
+    text: str = ""
+    net: Net | None = None
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of a figure: its title and its lines, in the order in which they are drawn."""
+    """One panel of a figure: everything that is in it.
+
+    Attributes:
+        title: What it shows, and its unit.
+        series: Its lines, in the order in which they are drawn.
+        xlabel: What x is.
+        xticks: The marked values of x and their texts.
+        xlim: The first and the last x.
+        ylim: The lowest and the highest y.
+        labels: Texts at the lines' ends.
+        levels: Horizontal lines.
+        borders: Vertical lines: where the learning rate drops, or a stage begins.
+        is_log: Whether y is logarithmic.
+    """
 
     title: str
     series: tuple[Series, ...]
+    xlabel: str
+    xticks: tuple[tuple[float, str], ...]
+    xlim: tuple[float, float]
+    ylim: tuple[float, float]
+    labels: tuple[Label, ...] = ()
+    levels: tuple[Level, ...] = ()
+    borders: tuple[float, ...] = ()
+    is_log: bool = False
 
-    @property
-    def ours(self) -> tuple[Series, ...]:
-        """The lines of our own runs."""
-        return tuple(series for series in self.series if not (series.is_paper or series.is_public))
-
-    @property
-    def public(self) -> tuple[Series, ...]:
-        """The points of public networks."""
-        return tuple(series for series in self.series if series.is_public)
-
-
-def error_series(
-    history: pd.DataFrame, e: Evidence, nets: Sequence[Net], splits: Sequence[str] = SPLITS
-) -> Iterator[Series]:
-    """Error against step for each split and network that has runs; dashed is training where both splits are shown."""
-    curves = of_comparison(history, e)
-    present = dict.fromkeys(zip(curves["depth"].astype(int), curves["shortcut"], strict=True))
-    for split in splits:
-        for net in (net for net in present if net in nets):
-            seeds = of_net(curves, net).groupby("step")[f"{split}/top1_error"]
-            mean = seeds.mean()
-            yield Series(
-                net,
-                e.title(net),
-                split,
-                tuple(mean.index),
-                tuple(mean),
-                tuple(seeds.min()),
-                tuple(seeds.max()),
-                dashed=split == "train" and len(splits) > 1,
-            )
+    def of(self, source: Source) -> tuple[Series, ...]:
+        """The lines of one source."""
+        return tuple(series for series in self.series if series.source == source)
 
 
-def paper_error_series(file: str, nets: Sequence[Net], splits: Sequence[str] = SPLITS) -> Iterator[Series]:
-    """The paper's own curves of one file of `reports/paper/curves`."""
-    by_depth = {depth: (depth, shortcut) for depth, shortcut in nets}
-    for (label, split), curve in paper.curves(file).groupby(["net", "split"]):
-        net = by_depth.get(int(str(label).rsplit("-", 1)[1]))
-        if net and split in splits:
-            dashed = split == "train" and len(splits) > 1
-            x, mean = tuple(curve["step"]), tuple(curve["error"])
-            yield Series(net, str(label), str(split), x, mean, dashed=dashed, is_paper=True)
-
-
-def public_error_series(e: Evidence, nets: Sequence[Net]) -> Iterator[Series]:
-    """The errors of public networks at the end of their training: a point for each repository.
-
-    Args:
-        e: `public_evidence`.
-        nets: The networks of a panel.
-    """
-    for split in SPLITS:
-        for net in nets:
-            errors = tuple(e.net(net)[f"{split}_error"].astype(float).dropna())
-            end = (float(paper.CIFAR10_STEPS),) * len(errors)
-            if errors:
-                yield Series(net, e.title(net), split, end, errors, dashed=split == "train", is_public=True)
-
-
-def paper_panels(
-    history: pd.DataFrame, e: Evidence, shown: Mapping[str, paper.CurvePanel], titles: Mapping[str, str]
-) -> tuple[list[Panel], list[list[tuple[Net, str]]]]:
-    """The panels of one of the paper's figures, its curves behind ours, and the legend entries of each.
+def error_series(history: pd.DataFrame, e: Evidence, nets: Iterable[Net], split: str) -> Iterator[Series]:
+    """Error against step, a line for each run of the networks.
 
     Args:
         history: Evaluations of all runs.
         e: The compared runs.
-        shown: The figure's panels, as in `paper.FIG6_PANELS`.
-        titles: Their titles.
+        nets: The networks that are shown.
+        split: `train` or `test`.
     """
-    panels, labels = [], []
-    for name, (depths, shortcut, file) in shown.items():
-        nets: list[Net] = [(depth, shortcut) for depth in depths]
-        panels.append(Panel(titles[name], (*paper_error_series(file, nets), *error_series(history, e, nets))))
-        labels.append([(net, e.title(net)) for net in nets])
-    return panels, labels
+    yield from run_series(history, e, nets, "step", f"{split}/top1_error")
 
 
-def response_series(
-    responses: pd.DataFrame, e: Evidence, net: Net, is_sorted: bool, is_paper: bool
+def run_series(
+    found: pd.DataFrame, e: Evidence, nets: Iterable[Net], x: str, y: str, mark: Mark = "line"
 ) -> Iterator[Series]:
-    """Standard deviation of each layer's response: the paper's line if requested, then ours.
+    """A column of a table against another one, a line for each run of the networks.
 
     Args:
-        responses: Rows of `of_comparison`.
+        found: The rows of all runs.
         e: The compared runs.
-        net: The network.
-        is_sorted: From the largest down instead of in the layers' order.
-        is_paper: Whether the paper's own line is shown as well.
+        nets: The networks that are shown.
+        x: A column: step, layer or block. Layers and blocks are divided by the network's number of them.
+        y: A column; undefined values are gaps.
+        mark: How the lines are drawn.
     """
+    rows = of_comparison(found, e)
+    for net in nets:
+        mine = of_net(rows, net)
+        total = {"layer": net[0], "block": mine["block"].max() if x == "block" and len(mine) else 1}.get(x, 1)
+        for run in e.net(net).sort_values("seed").to_dict("records"):
+            values = mine[mine["run"] == run["run"]].sort_values(x)
+            if values[y].notna().any():
+                label = f"{e.title(net)}, seed {run['seed']}"
+                yield Series(net, label, tuple(values[x] / total), tuple(values[y].astype(float)), mark=mark)
+
+
+def paper_error_series(panels: Iterable[paper.CurvePanel], nets: Iterable[Net], split: str) -> Iterator[Series]:
+    """The paper's own curves of networks, each from the first of its panels that has it.
+
+    Args:
+        panels: Panels of a figure, such as the values of `paper.FIG6_PANELS`.
+        nets: The networks that are shown.
+        split: `train` or `test`.
+    """
+    for net in nets:
+        file = next((file for depths, shortcut, file in panels if net[0] in depths and net[1] == shortcut), None)
+        if file is None:
+            continue
+        curves = paper.curves(file)
+        mine = curves[curves["net"].str.endswith(f"-{net[0]}") & (curves["split"] == split)]
+        if len(mine):
+            label = f"{mine['net'].iloc[0]}, the paper"
+            yield Series(net, label, tuple(mine["step"]), tuple(mine["error"]), "paper")
+
+
+def public_error_series(e: Evidence, nets: Iterable[Net], split: str) -> Iterator[Series]:
+    """The errors of public networks right of the end of training: a point for each repository.
+
+    Args:
+        e: `public_evidence`.
+        nets: The networks of a panel.
+        split: `train` or `test`.
+    """
+    for net in nets:
+        errors = tuple(e.net(net)[FINAL[split]].astype(float).dropna())
+        if errors:
+            x = (paper.CIFAR10_STEPS * 1.02,) * len(errors)
+            yield Series(net, f"{e.title(net)}, public", x, errors, "public")
+
+
+def paper_response_series(e: Evidence, net: Net) -> Iterator[Series]:
+    """The paper's standard deviation of each layer's response (Fig. 7), against layer / depth."""
     theirs = paper.responses()
-    if is_paper:
-        yield from _responses(e, net, theirs[theirs["net"] == e.title(net)]["std"], is_sorted, is_paper=True)
-    yield from _responses(e, net, of_net(responses, net).groupby("layer")["std"].mean(), is_sorted, is_paper=False)
+    mine = theirs[theirs["net"] == e.title(net)]
+    if len(mine):
+        yield Series(net, f"{e.title(net)}, the paper", tuple(mine["layer"] / net[0]), tuple(mine["std"]), "paper")
 
 
-def public_response_series(responses: pd.DataFrame, e: Evidence, net: Net, is_sorted: bool) -> Iterator[Series]:
+def public_response_series(responses: pd.DataFrame, e: Evidence, net: Net) -> Iterator[Series]:
     """The same of public networks: the mean over repositories.
 
     Args:
         responses: Of public networks.
         e: `public_evidence`.
         net: The network.
-        is_sorted: From the largest down instead of in the layers' order.
     """
     found = of_net(of_comparison(responses, e), net)
-    for series in _responses(e, net, found.groupby("layer")["std"].mean(), is_sorted, is_paper=False):
-        label = f"{series.label}, public (n = {found['run'].nunique()})"
-        yield replace(series, label=label, is_public=True)
+    mean = found.groupby("layer")["std"].mean()
+    if len(mean):
+        label = f"{e.title(net)}, public (n = {found['run'].nunique()})"
+        yield Series(net, label, tuple(mean.index / net[0]), tuple(mean), "public")
 
 
-def _responses(e: Evidence, net: Net, stds: pd.Series[float], is_sorted: bool, is_paper: bool) -> Iterator[Series]:
-    values = sorted(stds, reverse=True) if is_sorted else list(stds)
-    if values:
-        x = tuple(range(1, len(values) + 1))
-        yield Series(net, e.title(net), "", x, tuple(values), dashed=net[1] == "none", is_paper=is_paper)
-
-
-def probe_series(found: pd.DataFrame, e: Evidence, x: str, y: str) -> Iterator[Series]:
-    """A column of what `study probe` found against layers or blocks: the mean over seeds of the `EXTREMES`.
+def end_labels(series: Sequence[Series], texts: dict[Net, str], ends: dict[Net, float]) -> tuple[Label, ...]:
+    """A label for each network at the mean of its lines' ends: of ours, or where there are none of the paper's.
 
     Args:
-        found: Rows of `of_comparison`.
-        e: The compared runs.
-        x: The column of layers or blocks.
-        y: The column that is shown; rows without a value are left out.
+        series: The lines of a panel.
+        texts: What the labels say.
+        ends: The value at the end by network, where it is not the lines' last one.
     """
-    rows = found.dropna(subset=[y])
-    for net in nets_of(rows):
-        if net in EXTREMES[e.comparison.family]:
-            mean = of_net(rows, net).groupby(x)[y].mean()
-            yield Series(net, e.title(net), "", tuple(mean.index), tuple(mean), dashed=net[1] == "none")
+    labels = []
+    for net, text in texts.items():
+        mine = [one for one in series if one.net == net]
+        lines = [one for one in mine if one.source == "ours"] or [one for one in mine if one.source == "paper"]
+        if lines:
+            last = [_last(one) for one in lines]
+            heights = [y for _, y in last]
+            y = ends.get(net, sum(heights) / len(heights)) if lines[0].source == "ours" else heights[0]
+            labels.append(Label(text, net, y, max(x for x, _ in last), (min(heights), max(heights))))
+    return tuple(labels)
 
 
-def ends(panels: Sequence[Panel]) -> str:
-    """The alternative text of curves: where each of our lines ends; lines that stand in two panels are said once."""
-    return " ".join(filter(None, [_our_ends(panels), _public_ends(panels)]))
-
-
-def _public_ends(panels: Sequence[Panel]) -> str:
-    """The mean of each network's points."""
-    points = {(s.net[1], s.net[0], s.split): s for panel in panels for s in panel.public}
-    means = [f"{s.label} {s.split} {sum(s.mean) / len(s.mean):.1f} %" for _, s in sorted(points.items())]
-    return f"Public networks: {', '.join(means)}." if means else ""
-
-
-def _our_ends(panels: Sequence[Panel]) -> str:
-    ours = {(s.net[1], s.net[0], s.split): s for panel in panels for s in panel.ours}
-    if not ours and any(panel.series for panel in panels):
-        return "The paper's curves alone: no run of ours yet."
-    if not ours:
-        return "No curve: none of the networks shown has a run."
-    said = [f"{ours[key].label} {ours[key].split} {ours[key].mean[-1]:.1f} %" for key in sorted(ours)]
-    return f"Error against steps. At the end: {', '.join(said)}."
+def _last(series: Series) -> tuple[float, float]:
+    """The last point that is defined."""
+    return [(x, y) for x, y in zip(series.x, series.y, strict=True) if y == y][-1]

@@ -1,14 +1,9 @@
-"""How figures are drawn: colours, line styles, legends, and figures as files that are the same each time.
-
-In curves the training error is dashed and the test error solid; elsewhere plain nets are dashed. A band spans the
-seeds. The paper's own digitised curve stands thin behind ours.
-"""
+"""A figure as files that are the same each time: SVG and PNG on white ground, and a panel each for one page."""
 
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,39 +12,43 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MultipleLocator
 
-from reports.figures.series import Panel, Series
-from reports.judging.evidence import Net
+from reports.figures.palette import GREY, INK, LINE, palette_css, variables
+from reports.figures.panels import JOINT, draw_panel
+from reports.figures.series import Panel
+from reports.figures.svg import FONT_SIZE, compact
 
-# Each depth has one colour everywhere; readers who are colour-blind can tell them apart (seaborn's "colorblind").
-COLOURS = {
-    20: "#0173b2",
-    32: "#de8f05",
-    44: "#029e73",
-    56: "#d55e00",
-    110: "#cc78bc",
-    1202: "#ca9161",
-}
-COLOURS |= {18: COLOURS[20], 34: COLOURS[56], 50: COLOURS[44], 101: COLOURS[110], 152: COLOURS[1202]}
-DASHED = (0, (3, 1.5))
-THIN = " Thin lines: the paper's own curves, digitised."
-DIAMOND: Any = {"marker": "D", "linestyle": "none", "markeredgewidth": 0.8}  # public networks, tested by us
-STRIP = (1.03, 0.03)  # where their points stand, right of the axes: the first network's place, and the next one's
+__all__ = ["NARROW", "WIDE", "Drawing", "palette_css"]
+
+# A panel's width and height in inches: three wide ones or four narrow ones stand side by side in 72 rem, and a phone
+# shows each at full size, or at 95 %, so that its text is not below 11 px.
+WIDE, NARROW = (3.8, 2.6), (2.85, 2.3)
+LEFT, BOTTOM, LINE_OF_TEXT, LETTER = 0.34, 0.4, 0.16, 0.072  # inches
+LOG = 0.12  # inches that the ticks of a logarithmic axis need in addition
 STYLE: Any = {
     "svg.hashsalt": "resnet-study",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.titlesize": 10,
+    "font.size": FONT_SIZE,
+    "axes.titlesize": FONT_SIZE,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.edgecolor": GREY,
+    "axes.facecolor": "none",
     "axes.grid": True,
-    "grid.alpha": 0.3,
-    "grid.linewidth": 0.5,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.labelpad": 2,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.major.size": 0,
+    "xtick.labelcolor": INK,
+    "ytick.major.size": 0,
+    "ytick.labelcolor": INK,
 }
 
 
@@ -59,122 +58,86 @@ class Drawing:
 
     Attributes:
         name: The name of its files.
+        title: What it shows, as found in the data: one short sentence without markup.
         caption: What stands below it.
         alternative: What a screen reader says.
-        draw: Makes the figure; nothing is drawn until `figure`, `svg` or `png` is asked for.
+        panels: What is in each panel.
+        columns: The number of panels side by side in its files.
+        size: Width and height of a panel in inches.
+        draw: Draws a panel; nothing is drawn until `figure` or a file is asked for.
     """
 
     name: str
+    title: str
     caption: str
     alternative: str
-    draw: Callable[[], Figure]
+    panels: tuple[Panel, ...]
+    columns: int
+    size: tuple[float, float] = WIDE
+    draw: Callable[[Axes, Panel], None] = draw_panel
 
     def figure(self) -> Figure:
-        """The figure, drawn again in the report's style."""
-        with rc_context(STYLE):
-            return self.draw()
+        """All panels in one figure, drawn again in the report's style."""
+        return self._figure(self.panels, self.columns)
 
     @cached_property
     def svg(self) -> str:
-        """The figure as an SVG element; the same bytes each time."""
-        return self._files[0]
+        """All panels as one SVG on white ground; the same bytes each time."""
+        return compact(_saved(self.figure(), "svg", {"Date": None, "Creator": None}).decode(), "i", self.title)
 
     @cached_property
     def png(self) -> bytes:
-        """The figure as a PNG; the same bytes each time."""
-        return self._files[1]
-
-    @property
-    def inline(self) -> str:
-        """The SVG for standing beside others in one page: its ids are its own."""
-        return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", self.svg)
+        """All panels as a PNG; the same bytes each time."""
+        return _saved(self.figure(), "png", {"Software": None})
 
     @cached_property
-    def _files(self) -> tuple[str, bytes]:
-        svg, png = io.StringIO(), io.BytesIO()
-        with rc_context(STYLE):  # the style decides how a figure is saved, too
-            figure = self.figure()
-            FigureCanvasSVG(figure)
-            figure.tight_layout(rect=(0, 0.06, 1, 1))
-            figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-            figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
-        text = svg.getvalue()
-        return re.sub(r"[ \t]+\n", "\n", text[text.index("<svg") :]), png.getvalue()
+    def pdf(self) -> bytes:
+        """All panels as a PDF; the same bytes each time."""
+        return _saved(self.figure(), "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+
+    @cached_property
+    def inline(self) -> str:
+        """The panels for a page, an SVG each, that wrap where it is narrow and take its colours (`palette_css`)."""
+        panels = (self._inline(i, panel) for i, panel in enumerate(self.panels))
+        return f'<div class="panels">\n{"".join(panels)}</div>\n'
+
+    def _inline(self, i: int, panel: Panel) -> str:
+        figure = self._figure([panel], 1)
+        figure.patch.set_visible(False)
+        svg = _saved(figure, "svg", {"Date": None, "Creator": None}).decode()
+        return compact(svg, f"{self.name}-{i}", panel.title, variables())
+
+    def _figure(self, panels: Sequence[Panel], columns: int) -> Figure:
+        rows, (width, height) = -(-len(panels) // columns), self.size
+        left, bottom, right, top = self._margins
+        with rc_context(STYLE):  # the style decides how axes are made
+            figure = Figure(figsize=(columns * width, rows * height))
+            for i, panel in enumerate(panels):
+                x, y = i % columns * width, (rows - 1 - i // columns) * height
+                inches = (x + left, y + bottom, width - left - right, height - bottom - top)
+                sides = (columns * width, rows * height) * 2
+                axis = figure.add_axes(tuple(a / b for a, b in zip(inches, sides, strict=True)))  # type: ignore[arg-type]
+                axis.set_title(self._wrapped(panel.title), x=-(left - 0.04) / inches[2])
+                self.draw(axis, panel)
+        return figure
+
+    @property
+    def _margins(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top of the axes in inches, alike in all panels."""
+        longest = max((len(label.text) for panel in self.panels for label in panel.labels), default=0)
+        lines = max(self._wrapped(panel.title).count("\n") + 1 for panel in self.panels)
+        left = LEFT + LOG * any(panel.is_log for panel in self.panels)
+        right = JOINT / 72 + LETTER * longest + 0.08 if longest else 2 * LETTER
+        return left, BOTTOM, right, LINE_OF_TEXT * lines + 0.14
+
+    def _wrapped(self, title: str) -> str:
+        """A title that is too long for one line breaks at its colon."""
+        return title.replace(": ", "\n", 1) if len(title) * LETTER > self.size[0] - 0.1 else title
 
 
-def panels_of(rows: int, columns: int, size: tuple[float, float], **more: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of `size` inches and its axes, row by row."""
-    figure = Figure(figsize=size)
-    return figure, list(figure.subplots(rows, columns, squeeze=False, **more).flat)
-
-
-def draw_panel(axis: Axes, panel: Panel) -> None:
-    """Draw the lines of a panel, and points of each layer in the same way."""
-    for series in panel.series:
-        draw_series(axis, series)
-
-
-def draw_strip(axis: Axes, points: Sequence[Series]) -> None:
-    """Draw what networks ended with in a strip right of the axes, a place for each network."""
-    places = {net: STRIP[0] + STRIP[1] * i for i, net in enumerate(dict.fromkeys(series.net for series in points))}
-    for series in points:
-        x, look = [places[series.net]] * len(series.mean), point_style(series.net[0], series.dashed)
-        axis.plot(x, series.mean, transform=axis.get_yaxis_transform(), clip_on=False, markersize=3.5, **look)
-
-
-def draw_series(axis: Axes, series: Series) -> None:
-    """Draw one line, thin where it is the paper's, with its band where it has one; public networks as points."""
-    if series.is_public:
-        axis.plot(series.x, series.mean, markersize=3, **point_style(series.net[0], series.dashed))
-        return
-    look = line_style(series.net[0], series.dashed)
-    if series.is_paper:
-        axis.plot(series.x, series.mean, linewidth=0.5, alpha=0.6, **look)
-        return
-    axis.plot(series.x, series.mean, linewidth=1.3, **look)
-    if series.low:
-        axis.fill_between(series.x, series.low, series.high, color=look["color"], alpha=0.15, linewidth=0)
-
-
-def line_style(depth: int, dashed: bool) -> dict[str, Any]:
-    """The colour of a depth, and dashes where they are due."""
-    return {"color": COLOURS[depth], "linestyle": DASHED if dashed else "-"}
-
-
-def point_style(depth: int, hollow: bool) -> dict[str, Any]:
-    """A diamond in the colour of a depth."""
-    return {**DIAMOND, "color": COLOURS[depth], "markerfacecolor": "none" if hollow else COLOURS[depth]}
-
-
-def tens_of_thousands(axis: Axes, every: float) -> None:
-    """Ticks at each `every` steps, written in units of 1e4 as the paper does."""
-    axis.xaxis.set_major_locator(MultipleLocator(every))
-    axis.xaxis.set_major_formatter(lambda step, _: f"{step / 1e4:g}")
-    axis.set_xlabel("step (1e4)")
-
-
-def net_legend(axis: Axes, nets: Iterable[tuple[Net, str]], columns: int = 2) -> None:
-    """A legend of colours below a panel, an entry for each network and its name."""
-    handles = [Line2D([], [], color=COLOURS[net[0]], label=label) for net, label in nets]
-    axis.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=columns)
-
-
-def split_legend(figure: Figure, is_paper_shown: bool, is_public_shown: bool = False) -> None:
-    """A legend of line styles below a figure of curves, and of points beside them."""
-    handles = [
-        Line2D([], [], color="grey", label="test error"),
-        Line2D([], [], color="grey", linestyle=DASHED, label="training error"),
-    ]
-    if is_paper_shown:
-        handles.append(Line2D([], [], color="grey", linewidth=0.5, label="thin: the paper (digitised)"))
-    if is_public_shown:
-        public = "public networks, tested by us (filled: test, hollow: training)"
-        handles.append(Line2D([], [], color="grey", markersize=3.5, label=public, **DIAMOND))
-    figure.legend(handles=handles, loc="lower center", ncol=len(handles))
-
-
-def style_handles(series: Sequence[Series], **more: Any) -> list[Line2D]:
-    """Legend entries for lines that differ in colour and dashes, one for each network."""
-    by_label = {one.label: one for one in series}
-    looks = {s.label: (point_style if s.is_public else line_style)(s.net[0], s.dashed) for s in by_label.values()}
-    return [Line2D([], [], label=label, markersize=3, **more, **look) for label, look in looks.items()]
+def _saved(figure: Figure, format: str, metadata: dict[str, None]) -> bytes:
+    file = io.BytesIO()
+    with rc_context(STYLE):  # and how a figure is saved, too
+        FigureCanvasSVG(figure)
+        figure.savefig(file, format=format, dpi=160, metadata=metadata)
+    return file.getvalue()

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from reports.figures import probes as probe_figures
+from reports.figures.depth import final_errors
 from reports.figures.fig1 import fig1
 from reports.figures.fig4 import fig4
 from reports.figures.fig6 import fig6
 from reports.figures.fig7 import fig7
-from reports.figures.hours import hours
 from reports.judging.claim import Claim
 from reports.judging.claims import CLAIMS, UNDECIDED
 from reports.tables import cifar, imagenet, probes, public, sources
@@ -60,6 +60,7 @@ EXHIBITS = (
     Exhibit("Table 6", (cifar.table6,), CIFAR_SWEEPS),
     Exhibit("Table 6 in miniature", (cifar.error_table,), MINIATURES),
     Exhibit("Tables 7 to 14", (sources.not_attempted_table,), note="not attempted"),
+    Exhibit("final error against depth", (final_errors,), CIFAR_SWEEPS + MINIATURES),
     Exhibit("Fig. 1", (fig1,), ("cifar_plain",)),
     Exhibit("Fig. 4", (fig4,), ("imagenet_plain_vs_residual",)),
     Exhibit("Fig. 6", (fig6,), CIFAR_SWEEPS + MINIATURES),
@@ -67,7 +68,7 @@ EXHIBITS = (
     Exhibit("left open: gradients", (probes.gradient_table, probe_figures.gradients), note="`study probe RUN_FOLDER`"),
     Exhibit("left open: blocks", (probe_figures.blocks,), note="`study probe RUN_FOLDER`"),
     Exhibit("left open: a deeper copy", (probes.deeper_table,), note="`study probe RUN_FOLDER`"),
-    Exhibit("cost", (cost_table, hours), note="every finished run"),
+    Exhibit("cost", (cost_table,), note="every finished run"),
     Exhibit("public networks", (public.public_table, public.effect_table), note="`reports gather --public=DIR`"),
     Exhibit("others' results", (sources.peer_table,), note="`reports/paper/peers.csv`"),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from reports.figures.style import palette_css
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Claim, Finding
 from reports.judging.evidence import Comparison
@@ -126,5 +127,5 @@ def page(template: str, parts: list[Section], synthetic: bool) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["markdown"] = markdown
-    values: Mapping[str, Any] = {"title": TITLE, "sections": parts, "synthetic": synthetic}
+    values: Mapping[str, Any] = {"title": TITLE, "sections": parts, "synthetic": synthetic, "palette_css": palette_css}
     return environment.get_template(template).render(values)

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reports.figures import probes
+from reports.figures.depth import final_errors
 from reports.figures.fig1 import fig1
 from reports.figures.fig4 import fig4
 from reports.figures.fig6 import fig6
 from reports.figures.fig7 import fig7
-from reports.figures.hours import hours
 from reports.figures.style import Drawing
 from reports.gathering.public import count
 from reports.gathering.snapshot import Snapshot
@@ -101,7 +101,7 @@ def _cifar(snapshot: Snapshot, e: Evidence) -> Section:
             sources.peer_table(e),
             *_commands(e),
         ],
-        [fig1(snapshot.history, e), fig6(snapshot.history, e, public), *fig7(snapshot.responses, e, snapshot.public)],
+        [*fig1(snapshot.history, e), fig6(snapshot.history, e, public), *fig7(snapshot.responses, e, snapshot.public)],
         findings,
         e.comparison,
         tested,
@@ -154,7 +154,7 @@ def _left_open(snapshot: Snapshot) -> Iterator[Section]:
         e = Evidence.of(snapshot, comparison)
         if not of_comparison(snapshot.deeper, e).empty:
             tables = [gradient_table(snapshot.signals, e), deeper_table(snapshot.deeper, e)]
-            drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e)]
+            drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e, snapshot.deeper)]
             text = (
                 f"{LEFT_OPEN} These networks were trained by a scaled-down protocol." if e.is_scaled_down else LEFT_OPEN
             )
@@ -177,7 +177,7 @@ def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
         ("ours and public re-runs", agreement(_on_the_papers_protocol(parts))),
         *_public(snapshot),
     ]
-    return Section("At a glance", tables=[Table("", ("", ""), rows)])
+    return Section("At a glance", tables=[Table("", ("", ""), rows)], drawings=[final_errors(snapshot)])
 
 
 def _public(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
@@ -196,7 +196,7 @@ def _filled(snapshot: Snapshot, comparison: Comparison) -> tuple[str, str]:
 
 
 def _cost(snapshot: Snapshot) -> Section:
-    return Section("Cost", tables=[cost_table(snapshot.results)], drawings=[hours(snapshot.results)])
+    return Section("Cost", tables=[cost_table(snapshot.results)])
 
 
 def _sources(snapshot: Snapshot) -> Section:

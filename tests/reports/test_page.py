@@ -61,7 +61,7 @@ def test_the_page_works_from_disk(built: Path, tab: tuple[Page, list[str]], widt
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     figures = len(list((built / "figures").glob("*.svg")))
-    assert page.locator("figure svg").count() == figures > 6
+    assert page.locator("figure .panels").count() == figures > 6
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "it does not overflow"
     serious = [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
     assert not serious, [(v["id"], v["nodes"][0]["html"][:200]) for v in serious]
@@ -154,8 +154,8 @@ def test_networks_of_table_1_without_an_exhibit_get_the_shapes_with_ours_alone()
         "ResNet-34 C",
     ]
     (drawing,) = part.drawings
-    assert [len(axis.get_lines()) for axis in drawing.figure().axes] == [4, 4]
-    assert "plain-34 test" in drawing.alternative and "ResNet-18 A train" in drawing.alternative
+    assert [len(panel.of("ours")) for panel in drawing.panels] == [10] * 4, "two networks of five seeds"
+    assert "plain-34: training" in drawing.alternative and "ResNet-18 A: training" in drawing.alternative
 
 
 def test_imagenet_tables_keep_protocols_apart(results: pd.DataFrame) -> None:

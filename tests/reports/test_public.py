@@ -274,17 +274,19 @@ def test_figures_show_each_repository_as_a_point(public: Public) -> None:
     whole = snapshot.read(SNAPSHOT)
     e = Evidence.of(whole, CIFAR)
     drawing = fig6(whole.history, e, public_evidence(public))
-    figure = drawing.figure()
-    points = [[line for line in axis.get_lines() if line.get_marker() == "D"] for axis in figure.axes]
-    assert [len(each) for each in points] == [8, 8, 0], "four depths, test and training"
-    filled = [line for line in points[1] if line.get_markerfacecolor() != "none"]
-    assert [sorted(line.get_ydata()) for line in filled] == [
+    points = {panel.title: panel.of("public") for panel in drawing.panels}
+    assert {title: len(each) for title, each in points.items() if "enlarged" not in title} == {
+        f"{kind} nets: {split} error (%)": 4 for kind in ("plain", "residual") for split in ("test", "training")
+    }
+    assert [sorted(one.y) for one in points["residual nets: test error (%)"]] == [
         sorted(TEST[repository, "A"][i] / 100 for repository in (MARTYN, BAEK, AKAMASTER)) for i in range(4)
     ]
-    assert "public networks, tested by us" in drawing.svg and "plain-56 test 12.5 %" in drawing.alternative
+    assert all(5 <= y <= 10 for one in points["residual nets, enlarged: test error (%)"] for y in one.y)
+    plain = [TEST[repository, "none"][3] / 100 for repository in (MARTYN, BAEK)]
+    assert f"test {plain[0]:.2f}, {plain[1]:.2f}" in drawing.alternative
     assert fig6(whole.history, e).alternative in drawing.alternative
     (seven,) = fig7(whole.responses, e, public)
-    top, bottom = seven.figure().axes
-    for axis in (top, bottom):
-        assert [len(line.get_xdata()) for line in axis.get_lines() if line.get_marker() == "D"] == [19, 55, 19, 55]
-    assert "ResNet-56, public (n = 3)" in seven.svg and "ResNet-56, public (n = 3) 0." in seven.alternative
+    assert [[len(one.x) for one in panel.of("public")] for panel in seven.panels] == [[19, 19], [55, 55], []]
+    assert "ResNet-56, public (n = 3) 0." in seven.alternative
+    drawn = [line for line in seven.figure().axes[0].get_lines() if line.get_marker() == "D"]
+    assert [list(line.get_ydata()) for line in drawn] == [list(one.y) for one in seven.panels[0].of("public")]

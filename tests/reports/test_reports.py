@@ -84,7 +84,7 @@ def test_gather_and_build_from_the_snapshot_alone_and_twice_the_same(runs: Path,
     names = {str(path) for path in built[0]}
     assert {"runs.csv", "history.csv.gz", "claims.json", "REPORT.md", "report.html"} <= names
     assert {
-        "figures/fig1.svg",
+        "figures/depth.svg",
         "figures/fig4.png",
         "figures/fig6-digits-mini.svg",
         "figures/fig7-cifar10-paper.svg",
@@ -186,7 +186,7 @@ def test_the_readme_shows_the_first_group_that_compares_and_every_net_of_the_pap
     trained = counts[counts["run"].isin(["cifar10-20-A-mini-s0", "cifar10-20-none-mini-s0"])]
     paper_runs = trained.assign(recipe="paper", run=trained["run"].str.replace("mini", "paper"))
     residual = paper_runs[paper_runs["shortcut"] == "A"]
-    for extra, leads, says in ((residual, "mini", "recipe mini"), (paper_runs, "paper", "*Fig. 6. Training")):
+    for extra, leads, says in ((residual, "mini", "scaled down (mini)"), (paper_runs, "paper", "*Fig. 6. One line")):
         extended = replace(whole, runs=pd.concat([counts, extra]))
         assert readme.leading(extended) == Comparison("cifar10", leads)
         file.write_text(f"{readme.BEGIN}{readme.END}")
