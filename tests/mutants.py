@@ -191,7 +191,7 @@ MUTANTS = (
     Mutant(
         "every run is drawn with the last run's curve",
         "reports/figures/series.py",
-        'mine[mine["run"] == run["run"]].sort_values(x)',
+        'mine[mine["run"] == run].sort_values(x)',
         'mine[mine["run"] == mine["run"].iloc[-1]].sort_values(x)',
         "reports/test_figures.py",
     ),

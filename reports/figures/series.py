@@ -148,14 +148,15 @@ def run_series(
         y: A column; undefined values are gaps.
         mark: How the lines are drawn.
     """
-    rows = of_comparison(found, e)
+    rows = of_comparison(found[["run", x, y]], e)
     for net in nets:
         mine = of_net(rows, net)
         total = {"layer": net[0], "block": mine["block"].max() if x == "block" and len(mine) else 1}.get(x, 1)
-        for run in e.net(net).sort_values("seed").to_dict("records"):
-            values = mine[mine["run"] == run["run"]].sort_values(x)
+        runs = e.net(net)[["run", "seed"]].sort_values("seed")
+        for run, seed in runs.itertuples(index=False, name=None):
+            values = mine[mine["run"] == run].sort_values(x)
             if values[y].notna().any():
-                label = f"{e.title(net)}, seed {run['seed']}"
+                label = f"{e.title(net)}, seed {seed}"
                 yield Series(net, label, tuple(values[x] / total), tuple(values[y].astype(float)), mark=mark)
 
 
