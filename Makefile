@@ -1,4 +1,4 @@
-# make demo        the digits sweep and its report, from a fresh clone
+# make demo        the digits sweep and its report, which grows meanwhile, from a fresh clone
 # make test        the tests that need no GPU, except the slow ones
 # make test-slow   the slow tests: whole sweeps by agents, faults, kills, 1202 layers
 # make lint        style and types
@@ -13,9 +13,8 @@ BIN := .venv/bin
 .DELETE_ON_ERROR:
 
 demo: .venv/made
-	$(BIN)/python -m study sweep sweeps/digits.yaml --jobs=2 --runs=runs
-	$(BIN)/python -m reports gather --runs=runs --out=build/demo
-	$(BIN)/python -m reports build --out=build/demo
+	$(BIN)/python -m reports watch --runs=runs --out=build/demo -- \
+		$(BIN)/python -m study sweep sweeps/digits.yaml --jobs=2 --runs=runs
 	@echo "Open build/demo/report.html"
 
 test: .venv/made

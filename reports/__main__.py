@@ -1,4 +1,4 @@
-"""The command line: ``python -m reports gather | build | publish | power``. Needs no torch."""
+"""The command line: ``python -m reports gather | build | watch | publish | power``. Needs no torch."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def parser() -> Parser:
     build.add_argument(
         "--readme", type=Path, help="also write the leading table and figure between the marks of this file"
     )
+    watch = verbs.add_parser("watch", help="rebuild the report as records grow, and serve it on this machine")
+    watch.add_argument("--runs", type=Path, help="folder of the run records (default: runs)")
+    watch.add_argument("--out", type=Path, required=True, help="folder of the snapshot, and of the report")
+    watch.add_argument("--port", type=int, default=0, help="of the page, on 127.0.0.1 (default: a free one)")
+    watch.add_argument("command", nargs="*", metavar="-- COMMAND", help="run this meanwhile, and end with it")
     publish = verbs.add_parser("publish", help="post the report and a workspace of live panels to W&B")
     publish.add_argument("--out", type=Path, required=True, help="folder of the report")
     publish.add_argument("--wandb", metavar="ENTITY/PROJECT", required=True, help="where the runs are")
@@ -46,7 +51,8 @@ def parser() -> Parser:
 def run(arguments: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
     options = parser().read(arguments)
-    return {"gather": _gather, "build": _build, "publish": _publish, "power": _power}[options.verb](options)
+    verbs = {"gather": _gather, "build": _build, "watch": _watch, "publish": _publish, "power": _power}
+    return verbs[options.verb](options)
 
 
 def _gather(options: argparse.Namespace) -> int:
@@ -72,7 +78,7 @@ def _gather_runs(options: argparse.Namespace) -> int:
     from reports.gathering.add import add
     from reports.gathering.gather import gather
 
-    runs = options.runs or (None if options.wandb else Path(os.environ.get("STUDY_RUNS", "runs")))
+    runs = options.runs or (None if options.wandb else _default_runs())
     gathered = gather(runs, options.wandb)
     if options.add:
         gathered, differing = add(snapshot.read(options.out), gathered)
@@ -83,6 +89,10 @@ def _gather_runs(options: argparse.Namespace) -> int:
     for row in gathered.excluded.to_dict("records"):
         print(f"  {row['run']} does not count: {row['reason']}")
     return 0
+
+
+def _default_runs() -> Path:
+    return Path(os.environ.get("STUDY_RUNS", "runs"))
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -100,6 +110,12 @@ def _build(options: argparse.Namespace) -> int:
     if options.readme:
         readme.headline(gathered, out, options.readme)
     return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from reports.page.watch import watch
+
+    return watch(options.runs or _default_runs(), options.out, options.port, options.command)
 
 
 def _publish(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Which runs are there? From records on disk and runs in W&B to one snapshot; all else is made from the snapshot alone.
 
 gather.py    reads records, names runs, finds duplicates
+follow.py    reads again the runs whose records grow
 remote.py    reads runs from W&B
 collect.py   turns records into tables and says which runs count
 snapshot.py  the tables of our runs, and the metrics of each run

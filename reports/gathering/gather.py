@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +30,18 @@ def gather(folder: Path | None, wandb: str | None = None) -> Snapshot:
         there, unreadable = read_wandb(wandb)
         known = {run.wandb_id for run in here}
         excluded |= {name: why for name, why in unreadable.items() if name not in known}
-    runs, duplicates = _name(_unite(here, there))
-    broken = {f"{name} (its folder)" if name in runs else name: why for name, why in excluded.items()}
+    return tabulate(_unite(here, there), excluded)
+
+
+def tabulate(read: Sequence[Run], unreadable: Mapping[str, str]) -> Snapshot:
+    """The snapshot of runs that have been read.
+
+    Args:
+        read: The runs, in any order.
+        unreadable: Why a folder or a run of W&B could not be read, by its name.
+    """
+    runs, duplicates = _name(read)
+    broken = {f"{name} (its folder)" if name in runs else name: why for name, why in unreadable.items()}
     return collect(runs, broken | duplicates)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -121,11 +124,18 @@ class Evidence:
 
     def net(self, net: Net, recipe: str | None = None) -> pd.DataFrame:
         """The runs of one network, a row per seed; under another recipe of the data set if one is named."""
-        return self._select(self.results, net, recipe)
+        found = self._by_net.get((recipe or self.comparison.recipe, *net))
+        return self.results.head(0) if found is None else found
 
     def failures(self, net: Net, recipe: str | None = None) -> pd.DataFrame:
         """The runs of one network that diverged."""
-        return self.failed if self.failed.empty else self._select(self.failed, net, recipe)
+        found = self._failed_by_net.get((recipe or self.comparison.recipe, *net))
+        return self.failed.head(0) if found is None else found
+
+    def evaluations(self, run: str) -> pd.DataFrame:
+        """The evaluations of one run."""
+        rows: list[int] = self._evaluations.get(run, [])
+        return self.history.iloc[rows]
 
     def title(self, net: Net) -> str:
         """The network in the paper's words."""
@@ -135,10 +145,26 @@ class Evidence:
         """The least standard deviation of a metric that is believed."""
         return float(plan().resolution.get(self.comparison.dataset, {}).get(metric, 0.0))
 
-    def _select(self, runs: pd.DataFrame, net: Net, recipe: str | None) -> pd.DataFrame:
-        comparison = replace(self.comparison, recipe=recipe or self.comparison.recipe)
-        found = comparison.of(runs)
-        return found[(found["depth"] == net[0]) & (found["shortcut"] == net[1])]
+    # A table is searched once for all networks, not for each: claims ask for them hundreds of times.
+
+    @cached_property
+    def _by_net(self) -> Mapping[Any, pd.DataFrame]:
+        return _split(self.results, self.comparison.dataset)
+
+    @cached_property
+    def _failed_by_net(self) -> Mapping[Any, pd.DataFrame]:
+        return _split(self.failed, self.comparison.dataset)
+
+    @cached_property
+    def _evaluations(self) -> Mapping[Any, Any]:
+        return self.history.groupby("run").indices if len(self.history) else {}
+
+
+def _split(runs: pd.DataFrame, dataset: str) -> Mapping[Any, pd.DataFrame]:
+    """The rows of one data set, by recipe, depth and shortcut."""
+    if runs.empty:
+        return {}
+    return dict(list(runs[runs["dataset"] == dataset].groupby(["recipe", "depth", "shortcut"])))
 
 
 @dataclass(frozen=True)
@@ -183,7 +209,11 @@ def runs_of(e: Evidence, net: PlannedNet, metric: str, failures_count: bool = Fa
     """
     key = (net.depth, net.shortcut)
     found = e.net(key, net.recipe)
-    rows = [(int(run["seed"]), str(run["run"]), float(run.get(metric, math.nan))) for run in found.to_dict("records")]
+    measured = found[metric] if metric in found else [math.nan] * len(found)
+    rows = [
+        (int(seed), str(run), float(value))
+        for seed, run, value in zip(found["seed"], found["run"], measured, strict=True)
+    ]
     failed: set[str] = set()
     if failures_count:
         failed = failed_runs(e, key, net.recipe)
@@ -205,9 +235,10 @@ def first_below(e: Evidence, run: str, level: float) -> tuple[float, float]:
         The last evaluation before and the first one below; both infinite if it never is, 0 and infinity if the run has
         no evaluations.
     """
-    mine = e.history[e.history["run"] == run].sort_values("step") if len(e.history) else e.history
+    mine = e.evaluations(run)
     if mine.empty:
         return 0.0, math.inf
+    mine = mine.sort_values("step")
     steps, below = list(mine["step"]), list(mine["train/top1_error"] < level)
     if not any(below):
         return math.inf, math.inf
@@ -219,8 +250,8 @@ def failed_runs(e: Evidence, net: Net, recipe: str | None = None) -> set[str]:
     """The names of a network's runs that failed: those that diverged, and those that ended in their warm-up."""
     found, diverged = e.net(net, recipe), e.failures(net, recipe)
     until = found.get("warm_until", pd.Series(index=found.index, dtype=float))
-    stuck = found[until.isna() & _warms_up(e, net, recipe)]
-    return {*stuck["run"], *diverged["run"]} if len(diverged) else {*stuck["run"]}
+    stuck = found.loc[until.isna() & _warms_up(e, net, recipe), "run"]
+    return {*stuck, *diverged["run"]} if len(diverged) else {*stuck}
 
 
 def _warms_up(e: Evidence, net: Net, recipe: str | None) -> bool:

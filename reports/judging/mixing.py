@@ -42,7 +42,7 @@ def cap_mixed(finding: Finding, e: Evidence) -> Finding:
 
 def _rows(e: Evidence, names: tuple[str, ...]) -> pd.DataFrame:
     """The rows of runs, whether they count or failed, with the precision that was computed in."""
-    frames = [frame[frame["run"].isin(names)] for frame in (e.results, e.failed) if len(frame)]
+    frames = [frame.loc[frame["run"].isin(names), _known(frame)] for frame in (e.results, e.failed) if len(frame)]
     runs = pd.concat([frame.astype(object) for frame in frames]) if frames else pd.DataFrame()
     if "precision" in runs and "tf32" in runs:
         is_tf32 = runs["precision"].eq("32") & runs["tf32"].eq(True)  # in records from before it was a precision
@@ -50,14 +50,19 @@ def _rows(e: Evidence, names: tuple[str, ...]) -> pd.DataFrame:
     return runs
 
 
+def _known(runs: pd.DataFrame) -> list[str]:
+    """The columns that are compared, and those of a run's network, of which a table has them."""
+    return [column for column in ("depth", "shortcut", "recipe", "tf32", *NAMES) if column in runs]
+
+
 def _by_network(runs: pd.DataFrame, e: Evidence, column: str) -> dict[str, set[str]]:
     """The values of a column in the runs of each network; what is not known is left out."""
     found: dict[str, set[str]] = {}
-    known = runs[runs[column].notna()].sort_values(["shortcut", "depth", "recipe"])
-    for run in known.to_dict("records"):
-        name = e.title((int(run["depth"]), run["shortcut"]))
-        name += "" if run["recipe"] == e.comparison.recipe else f" ({run['recipe']})"
-        found.setdefault(name, set()).add(_value(run[column]))
+    known = runs.loc[runs[column].notna(), ["shortcut", "depth", "recipe", column]].drop_duplicates()
+    for shortcut, depth, recipe, value in known.sort_values(["shortcut", "depth", "recipe"]).itertuples(index=False):
+        name = e.title((int(depth), shortcut))
+        name += "" if recipe == e.comparison.recipe else f" ({recipe})"
+        found.setdefault(name, set()).add(_value(value))
     return found
 
 

@@ -4,6 +4,7 @@ sections.py  which sections, in which order, with which tables and figures
 render.py    the files: REPORT.md, report.html, claims.json, tables/, figures/
 readme.py    README's generated block
 publish.py   the report and a workspace in W&B
+watch.py     rebuilds the report as records grow; serve.py shows it in a browser
 exhibits.py  docs/exhibits.md
 power.py     docs/power.md
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,12 @@ TITLE = "Deep residual learning, reproduced"
 KEYS = {"counted": "settled"}  # what claims.json has called a field since before it was renamed
 
 
-def build(snapshot: Snapshot, folder: Path) -> list[Path]:
-    """Write the report of a snapshot into `folder`; returns the files. The same snapshot gives the same bytes."""
-    files = report(snapshot)
+def build(snapshot: Snapshot, folder: Path, is_drawn: bool = True) -> list[Path]:
+    """Write the report of a snapshot into `folder`, with or without its drawn figures; returns the files.
+
+    The same snapshot gives the same bytes.
+    """
+    files = report(snapshot, is_drawn)
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,9 +45,10 @@ def check(snapshot: Snapshot, folder: Path) -> list[str]:
     return [name for name, text in files.items() if not (folder / name).exists() or (folder / name).read_text() != text]
 
 
-def report(snapshot: Snapshot) -> dict[str, str | bytes]:
-    """Every file of the report, by name."""
+def report(snapshot: Snapshot, is_drawn: bool = True) -> dict[str, str | bytes]:
+    """Every file of the report, by name; with or without its drawn figures, which take most of the time."""
     parts, synthetic = sections(snapshot), is_synthetic(snapshot)
+    parts = parts if is_drawn else [replace(part, drawings=[]) for part in parts]
     drawings = [drawing for part in parts for drawing in part.drawings]
     return {
         **texts(parts, synthetic),

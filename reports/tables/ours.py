@@ -22,5 +22,6 @@ def ours(e: Evidence, net: Net, metric: str, write: Write = spread) -> TableCell
 def values_of(e: Evidence, net: Net, metric: str) -> pd.Series[float]:
     """The metric of each seed that did not fail and has it."""
     runs = e.net(net)
-    succeeded = runs[~runs["run"].isin(failed_runs(e, net))]
-    return succeeded[metric].astype(float).dropna() if metric in succeeded else pd.Series(dtype=float)
+    if metric not in runs:
+        return pd.Series(dtype=float)
+    return runs.loc[~runs["run"].isin(failed_runs(e, net)), metric].astype(float).dropna()

@@ -87,7 +87,7 @@ def read_options(options: argparse.Namespace) -> MachineOptions:
 def spell(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
     """Rewrite flags that W&B's macros wrote: ``--shortcut=None`` is none, another ``None`` is the default.
 
-    ``--_wandb={...}``, which W&B adds to a requeued run, is dropped.
+    ``--_wandb={...}``, which W&B adds to a requeued run, is dropped. What follows ``--`` is another program's.
 
     Args:
         arguments: The words of a command line.
@@ -97,6 +97,8 @@ def spell(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
     words = iter(arguments)
     for word in words:
         flag, equals, value = word.partition("=")
+        if word == "--":
+            return [*spelt, word, *words]
         if flag == "--_wandb":
             if not equals:
                 next(words, None)

@@ -261,16 +261,25 @@ def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
     """
     if not runs.is_dir():
         raise InputError(f"runs folder {runs} does not exist; train something first, or give --runs=PATH")
-    found, excluded = [], {}
-    for folder in sorted(path for path in runs.iterdir() if path.is_dir() and path.name != CLIENT):
-        try:
-            record = Record(runs, Spec.parse(folder.name), folder.name)
-            if (factors := read_json(folder / "spec.json")) is None or Spec(**factors) != record.spec:
-                raise InputError("spec.json is missing or names another cell")
-            found.append(read_run(record))
-        except (InputError, json.JSONDecodeError, TypeError) as error:
-            excluded[folder.name] = str(error)
-    return found, excluded
+    found = {name: read_folder(runs / name) for name in run_folders(runs)}
+    read = [run for run in found.values() if isinstance(run, Run)]
+    return read, {name: reason for name, reason in found.items() if isinstance(reason, str)}
+
+
+def run_folders(runs: Path) -> list[str]:
+    """The names of the folders under `runs` that should be records, sorted."""
+    return sorted(path.name for path in runs.iterdir() if path.is_dir() and path.name != CLIENT)
+
+
+def read_folder(folder: Path) -> Run | str:
+    """The run whose record a folder holds, or the reason why it cannot be read as one."""
+    try:
+        record = Record(folder.parent, Spec.parse(folder.name), folder.name)
+        if (factors := read_json(folder / "spec.json")) is None or Spec(**factors) != record.spec:
+            raise InputError("spec.json is missing or names another cell")
+        return read_run(record)
+    except (InputError, json.JSONDecodeError, TypeError) as error:
+        return str(error)
 
 
 def unwritable(runs: Path, error: OSError) -> InputError:
