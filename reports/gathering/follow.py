@@ -11,7 +11,8 @@ from watchfiles import Change, watch
 
 from reports.gathering.gather import tabulate
 from reports.gathering.snapshot import Snapshot
-from study.recording.record import CLIENT, MEASUREMENTS, PROBES, Run, read_folder, run_folders
+from study.recording.folders import divide, read_folder, run_folders
+from study.recording.record import CLIENT, MEASUREMENTS, PROBES, Run
 
 FILES = {f"{name}.json" for name in ("spec", "provenance", "summary", PROBES, *MEASUREMENTS)} | {"metrics.jsonl"}
 TOGETHER_MS, LOOK_MS = 300, 200  # changes up to so far apart come together; how often it is seen that the watch ends
@@ -38,9 +39,7 @@ class Records:
 
     def snapshot(self) -> Snapshot:
         """The snapshot that `gather` would make of the folder."""
-        found = dict(sorted(self.found.items()))
-        runs = [run for run in found.values() if isinstance(run, Run)]
-        return tabulate(runs, {name: reason for name, reason in found.items() if isinstance(reason, str)})
+        return tabulate(*divide(dict(sorted(self.found.items()))))
 
 
 def changes(folder: Path, ended: Event) -> Iterator[set[str]]:
@@ -71,7 +70,7 @@ def _while_present(folder: Path, ended: Event) -> Iterator[set[str]]:
             return
         names = {name for change, path in changed if (name := _run_of(folder, change, Path(path)))}
         if is_first or names:
-            yield {*run_folders(folder)} if is_first else names
+            yield {path.name for path in run_folders(folder)} if is_first else names
         is_first = False
 
 

@@ -125,12 +125,12 @@ class Evidence:
     def net(self, net: Net, recipe: str | None = None) -> pd.DataFrame:
         """The runs of one network, a row per seed; under another recipe of the data set if one is named."""
         found = self._by_net.get((recipe or self.comparison.recipe, *net))
-        return self.results.head(0) if found is None else found
+        return self._no_results if found is None else found
 
     def failures(self, net: Net, recipe: str | None = None) -> pd.DataFrame:
         """The runs of one network that diverged."""
         found = self._failed_by_net.get((recipe or self.comparison.recipe, *net))
-        return self.failed.head(0) if found is None else found
+        return self._no_failed if found is None else found
 
     def evaluations(self, run: str) -> pd.DataFrame:
         """The evaluations of one run."""
@@ -154,6 +154,14 @@ class Evidence:
     @cached_property
     def _failed_by_net(self) -> Mapping[Any, pd.DataFrame]:
         return _split(self.failed, self.comparison.dataset)
+
+    @cached_property
+    def _no_results(self) -> pd.DataFrame:
+        return self.results.head(0)
+
+    @cached_property
+    def _no_failed(self) -> pd.DataFrame:
+        return self.failed.head(0)
 
     @cached_property
     def _evaluations(self) -> Mapping[Any, Any]:
@@ -249,8 +257,10 @@ def first_below(e: Evidence, run: str, level: float) -> tuple[float, float]:
 def failed_runs(e: Evidence, net: Net, recipe: str | None = None) -> set[str]:
     """The names of a network's runs that failed: those that diverged, and those that ended in their warm-up."""
     found, diverged = e.net(net, recipe), e.failures(net, recipe)
+    if not _warms_up(e, net, recipe):
+        return {*diverged["run"]} if len(diverged) else set()
     until = found.get("warm_until", pd.Series(index=found.index, dtype=float))
-    stuck = found.loc[until.isna() & _warms_up(e, net, recipe), "run"]
+    stuck = found.loc[until.isna(), "run"]
     return {*stuck, *diverged["run"]} if len(diverged) else {*stuck}
 
 

@@ -58,11 +58,12 @@ def _known(runs: pd.DataFrame) -> list[str]:
 def _by_network(runs: pd.DataFrame, e: Evidence, column: str) -> dict[str, set[str]]:
     """The values of a column in the runs of each network; what is not known is left out."""
     found: dict[str, set[str]] = {}
-    known = runs.loc[runs[column].notna(), ["shortcut", "depth", "recipe", column]].drop_duplicates()
-    for shortcut, depth, recipe, value in known.sort_values(["shortcut", "depth", "recipe"]).itertuples(index=False):
+    known = runs[runs[column].notna()]
+    rows = {*zip(known["shortcut"], known["depth"], known["recipe"], map(_value, known[column]), strict=True)}
+    for shortcut, depth, recipe, value in sorted(rows):
         name = e.title((int(depth), shortcut))
         name += "" if recipe == e.comparison.recipe else f" ({recipe})"
-        found.setdefault(name, set()).add(_value(value))
+        found.setdefault(name, set()).add(value)
     return found
 
 

@@ -71,7 +71,7 @@ def put(gathered: Snapshot, out: Path, is_drawn: bool) -> None:
     with TemporaryDirectory(prefix=".", dir=out) as name:
         folder = Path(name)
         snapshot.write(gathered, folder)
-        render.build(gathered, folder, is_drawn)
+        render.build(snapshot.read(folder), folder, is_drawn)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             target = out / path.relative_to(folder)
             if not target.exists() or target.read_bytes() != path.read_bytes():

@@ -250,38 +250,6 @@ def covariates(provenance: Row) -> Row:
     return {name: flat.get(name) for name in COVARIATES}
 
 
-def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
-    """Read every record under `runs`.
-
-    Returns:
-        The runs, and the reason for each folder that could not be read as one, by its name.
-
-    Raises:
-        InputError: There is no such folder.
-    """
-    if not runs.is_dir():
-        raise InputError(f"runs folder {runs} does not exist; train something first, or give --runs=PATH")
-    found = {name: read_folder(runs / name) for name in run_folders(runs)}
-    read = [run for run in found.values() if isinstance(run, Run)]
-    return read, {name: reason for name, reason in found.items() if isinstance(reason, str)}
-
-
-def run_folders(runs: Path) -> list[str]:
-    """The names of the folders under `runs` that should be records, sorted."""
-    return sorted(path.name for path in runs.iterdir() if path.is_dir() and path.name != CLIENT)
-
-
-def read_folder(folder: Path) -> Run | str:
-    """The run whose record a folder holds, or the reason why it cannot be read as one."""
-    try:
-        record = Record(folder.parent, Spec.parse(folder.name), folder.name)
-        if (factors := read_json(folder / "spec.json")) is None or Spec(**factors) != record.spec:
-            raise InputError("spec.json is missing or names another cell")
-        return read_run(record)
-    except (InputError, json.JSONDecodeError, TypeError) as error:
-        return str(error)
-
-
 def unwritable(runs: Path, error: OSError) -> InputError:
     """The error of a runs folder that cannot be written."""
     return InputError(f"runs folder {runs} cannot be written ({error.strerror}); give another with --runs=PATH")

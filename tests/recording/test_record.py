@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.recording.record import Record, read_runs, write_json
+from study.recording.folders import read_runs
+from study.recording.record import Record, write_json
 from study.spec import InputError, Spec
 from tests.strategies import TEXTS
 

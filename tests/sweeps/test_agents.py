@@ -17,7 +17,8 @@ import pytest
 from reports.gathering import snapshot
 from study.machine import mps
 from study.machine.options import MachineOptions
-from study.recording.record import Record, read_runs
+from study.recording.folders import read_runs
+from study.recording.record import Record
 from study.spec import InputError, Spec
 from study.sweeps import agents, grid
 from tests.support import ENVIRONMENT, ROOT, children, run, wait_for

@@ -1,0 +1,46 @@
+"""Read every record under a folder, or those that changed; what cannot be read as a record says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from study.recording.record import CLIENT, Record, Run, read_json, read_run
+from study.spec import InputError, Spec
+
+
+def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
+    """Read every record under `runs`.
+
+    Returns:
+        The runs, and the reason for each folder that could not be read as one, by its name.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    if not runs.is_dir():
+        raise InputError(f"runs folder {runs} does not exist; train something first, or give --runs=PATH")
+    return divide({folder.name: read_folder(folder) for folder in run_folders(runs)})
+
+
+def divide(read: Mapping[str, Run | str]) -> tuple[list[Run], dict[str, str]]:
+    """What `read_folder` returned, by folder: the runs, and the reasons."""
+    reasons = {name: found for name, found in read.items() if isinstance(found, str)}
+    return [found for found in read.values() if isinstance(found, Run)], reasons
+
+
+def run_folders(runs: Path) -> list[Path]:
+    """The folders under `runs` that should be records, in the order of their names."""
+    return sorted(path for path in runs.iterdir() if path.is_dir() and path.name != CLIENT)
+
+
+def read_folder(folder: Path) -> Run | str:
+    """The run whose record a folder holds, or the reason why it cannot be read as one."""
+    try:
+        record = Record(folder.parent, Spec.parse(folder.name), folder.name)
+        if (factors := read_json(folder / "spec.json")) is None or Spec(**factors) != record.spec:
+            raise InputError("spec.json is missing or names another cell")
+        return read_run(record)
+    except (InputError, json.JSONDecodeError, TypeError) as error:
+        return str(error)
