@@ -30,12 +30,14 @@ from study.recipes import RECIPES, ImageNetRecipe, Recipe  # noqa: E402
 from tests.architecture import FLOORS, REPORT_FLOORS, files, floor, imports, module  # noqa: E402
 
 RESULTS = "reports/results/"
+LINKED = ("report.html", "claims.json", "figures/*", "tables/*")  # what the page links to
 PAGES = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add what lies outside docs/: the report, its figures, and the pages that GitHub shows."""
-    for path in [ROOT / RESULTS / "report.html", *sorted((ROOT / RESULTS / "figures").glob("*.svg"))]:
+    """Add what lies outside docs/: the report and what it links to, and the pages that GitHub shows."""
+    linked = (path for kind in LINKED for path in sorted((ROOT / RESULTS).glob(kind)))
+    for path in linked:
         name = f"results/{path.relative_to(ROOT / RESULTS)}"
         files.append(File.generated(config, name, abs_src_path=str(path)))
     for name, source in PAGES.items():

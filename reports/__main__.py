@@ -31,7 +31,9 @@ def parser() -> Parser:
         help="write nothing; exit with 1 if the report differs from what the snapshot gives",
     )
     build.add_argument(
-        "--readme", type=Path, help="also write the leading table and figure between the marks of this file"
+        "--readme",
+        type=Path,
+        help="also write the answers, the first figure and Table 6 between the marks of this file",
     )
     watch = verbs.add_parser("watch", help="rebuild the report as records grow, and serve it on this machine")
     watch.add_argument("--runs", type=Path, help="folder of the run records (default: runs)")
@@ -98,17 +100,22 @@ def _default_runs() -> Path:
 def _build(options: argparse.Namespace) -> int:
     from reports.gathering import snapshot
     from reports.page import readme, render
+    from reports.page.found import FILE
+    from reports.page.sections import report
 
-    out, gathered = options.out, snapshot.read(options.out)
+    out = options.out
+    whole = report(snapshot.read(out), out)
+    for line in whole.found.outdated:
+        print(f"{out / FILE} has a sentence that no longer holds and is left out: {line}")
     if options.check:
-        stale = render.check(gathered, out)
+        stale = [*render.check(whole, out), *[FILE] * bool(whole.found.outdated)]
         for name in stale:
             print(f"{out / name} differs from what its snapshot gives; run: python -m reports build --out={out}")
         return 1 if stale else 0
-    files = render.build(gathered, out)
+    files = render.build(whole, out)
     print(f"{len(files)} files written; read {out / 'report.html'} or {out / 'REPORT.md'}")
     if options.readme:
-        readme.headline(gathered, out, options.readme)
+        readme.headline(whole, out, options.readme)
     return 0
 
 

@@ -121,7 +121,8 @@ import sys, time
 from pathlib import Path
 from reports.gathering import snapshot
 from reports.page import render
-render.build(snapshot.read(Path(sys.argv[1])), Path(sys.argv[1]), is_drawn=sys.argv[2] == "drawn")
+from reports.page.sections import report
+render.build(report(snapshot.read(Path(sys.argv[1]))), Path(sys.argv[1]), is_drawn=sys.argv[2] == "drawn")
 peak = next(line for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))  # getrusage has our parent's
 print(f"{time.process_time():.1f} s of processor time, {int(peak.split()[1]) / 1024:.0f} MB at the peak")
 """

@@ -226,9 +226,23 @@ MUTANTS = (
     Mutant(
         "device hours forget the devices",
         "reports/tables/cost.py",
-        "(runs['hours'] * runs['world_size']).sum()",
-        "runs['hours'].sum()",
+        "return f\"{(runs['hours'] * runs['world_size']).sum():.2f}\"",
+        "return f\"{runs['hours'].sum():.2f}\"",
         "reports/test_tables.py",
+    ),
+    Mutant(
+        "the answer takes the last claim that decides",
+        "reports/page/answer.py",
+        'DECIDING = ("C01", "C06")',
+        'DECIDING = ("C21", "C06")',
+        "reports/test_reports.py",
+    ),
+    Mutant(
+        "coverage takes a run of any seed for all",
+        "reports/tables/coverage.py",
+        '"all" if run >= planned else',
+        '"all" if run else',
+        "reports/test_page.py",
     ),
     Mutant(
         "of two runs of a cell the later is kept",
@@ -289,8 +303,8 @@ MUTANTS = (
     Mutant(
         "a failed run is averaged",
         "reports/tables/ours.py",
-        'runs[~runs["run"].isin(failed_runs(e, net))]',
-        "runs",
+        'runs.loc[~runs["run"].isin(failed_runs(e, net)), metric]',
+        "runs[metric]",
         "reports/test_ours.py",
     ),
     Mutant(

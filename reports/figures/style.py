@@ -105,7 +105,7 @@ class Drawing:
         figure = self._figure([panel], 1)
         figure.patch.set_visible(False)
         svg = _saved(figure, "svg", {"Date": None, "Creator": None}).decode()
-        return compact(svg, f"{self.name}-{i}", panel.title, variables())
+        return compact(svg, f"{self.name}-{i}", panel.title, variables(), root="")
 
     def _figure(self, panels: Sequence[Panel], columns: int) -> Figure:
         rows, (width, height) = -(-len(panels) // columns), self.size

@@ -12,6 +12,11 @@ from xml.sax.saxutils import escape, quoteattr
 
 FONT = "system-ui,sans-serif"
 FONT_SIZE = 9  # points, 12 px
+ROOT = (
+    f' xmlns="http://www.w3.org/2000/svg" fill="none" stroke-linejoin="round" font-family="{FONT}" '
+    f'font-size="{FONT_SIZE}"'
+)
+SVG_CSS = f".panels svg {{ fill: none; stroke-linejoin: round; font: {FONT_SIZE}px {FONT}; }}"
 OWN = {"x", "y", "d", "href", "transform", "id"}  # attributes that are not shared by neighbours
 # What the root element says for all, or what is so without being said.
 DEFAULTS = {
@@ -59,7 +64,7 @@ class Picture:
     shapes: list[Shape] = field(default_factory=list)
 
 
-def compact(svg: str, prefix: str, label: str, colours: Mapping[str, str] | None = None) -> str:
+def compact(svg: str, prefix: str, label: str, colours: Mapping[str, str] | None = None, root: str = ROOT) -> str:
     """The same picture in fewer bytes: shapes in their order, then texts, neighbours of one style together.
 
     Args:
@@ -67,12 +72,13 @@ def compact(svg: str, prefix: str, label: str, colours: Mapping[str, str] | None
         prefix: How the ids begin, which must be unique in a page.
         label: What a screen reader says.
         colours: What is written in the place of each colour.
+        root: Attributes of the root; a page has them in its style (`SVG_CSS`).
     """
-    root = ElementTree.fromstring(svg[svg.index("<svg") :])
-    picture = Picture(dict(_boxes(root)))
-    for child in root:
+    source = ElementTree.fromstring(svg[svg.index("<svg") :])
+    picture = Picture(dict(_boxes(source)))
+    for child in source:
         _read(child, {}, picture)
-    _, _, width, height = (float(each) for each in root.attrib["viewBox"].split())
+    _, _, width, height = (float(each) for each in source.attrib["viewBox"].split())
     shapes = sorted(picture.shapes, key=lambda shape: shape.tag == "text")
     names = {old: f"{prefix}-{i}" for i, old in enumerate(dict.fromkeys(_references(shapes)))}
     text = _element("defs", {}, "".join(_definitions(picture, names))) if names else ""
@@ -80,11 +86,9 @@ def compact(svg: str, prefix: str, label: str, colours: Mapping[str, str] | None
     text = re.sub(r"#([\w-]+)", lambda match: f"#{names.get(match[1], match[1])}", text)
     for old, new in (colours or {}).items():
         text = text.replace(f'"{old}"', f'"{new}"')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_number(width / 0.75)}" height="{_number(height / 0.75)}" '
-        f'viewBox="0 0 {_number(width)} {_number(height)}" role="img" aria-label={quoteattr(label)} '
-        f'fill="none" stroke-linejoin="round" font-family="{FONT}" font-size="{FONT_SIZE}">{text}</svg>\n'
-    )
+    size = f'width="{_number(width / 0.75)}" height="{_number(height / 0.75)}"'
+    box = f'viewBox="0 0 {_number(width)} {_number(height)}"'
+    return f'<svg {size} {box} role="img" aria-label={quoteattr(label)}{root}>{text}</svg>\n'
 
 
 def _boxes(root: ElementTree.Element) -> Iterator[tuple[str, Box]]:

@@ -18,7 +18,8 @@ from reports.figures.fig7 import fig7
 from reports.judging.claim import Claim
 from reports.judging.claims import CLAIMS, UNDECIDED
 from reports.tables import cifar, imagenet, probes, public, sources
-from reports.tables.cost import cost_table
+from reports.tables.cost import cost_table, protocol_table
+from reports.tables.coverage import coverage
 
 COMMAND = "python -m reports.page.exhibits > docs/exhibits.md"
 INTRODUCTION = f"""# Exhibits and claims
@@ -57,7 +58,7 @@ EXHIBITS = (
     ),
     Exhibit("Table 4", (imagenet.table4,), ("imagenet_shortcuts", "imagenet_deep"), "fully convolutional"),
     Exhibit("Table 5", (imagenet.table5,), note="ensembles by `study test --protocol=ensemble`, on the validation set"),
-    Exhibit("Table 6", (cifar.table6,), CIFAR_SWEEPS),
+    Exhibit("Table 6", (cifar.table6, cifar.methods_table), CIFAR_SWEEPS),
     Exhibit("Table 6 in miniature", (cifar.error_table,), MINIATURES),
     Exhibit("Tables 7 to 14", (sources.not_attempted_table,), note="not attempted"),
     Exhibit("final error against depth", (final_errors,), CIFAR_SWEEPS + MINIATURES),
@@ -68,7 +69,8 @@ EXHIBITS = (
     Exhibit("left open: gradients", (probes.gradient_table, probe_figures.gradients), note="`study probe RUN_FOLDER`"),
     Exhibit("left open: blocks", (probe_figures.blocks,), note="`study probe RUN_FOLDER`"),
     Exhibit("left open: a deeper copy", (probes.deeper_table,), note="`study probe RUN_FOLDER`"),
-    Exhibit("cost", (cost_table,), note="every finished run"),
+    Exhibit("coverage", (coverage,), CIFAR_SWEEPS + MINIATURES, "the plan's seeds"),
+    Exhibit("cost", (protocol_table, cost_table), note="every finished run"),
     Exhibit("public networks", (public.public_table, public.effect_table), note="`reports gather --public=DIR`"),
     Exhibit("others' results", (sources.peer_table,), note="`reports/paper/peers.csv`"),
 )

@@ -1,10 +1,9 @@
-"""The sections of the report, in order: a glance, comparisons with runs, those without, open questions, cost, runs."""
+"""The report in its reader's order: answer, scoreboard, what was found, exhibits, coverage, cost, sources."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from reports.figures import probes
 from reports.figures.depth import final_errors
@@ -12,196 +11,197 @@ from reports.figures.fig1 import fig1
 from reports.figures.fig4 import fig4
 from reports.figures.fig6 import fig6
 from reports.figures.fig7 import fig7
-from reports.figures.style import Drawing
 from reports.gathering.public import count
 from reports.gathering.snapshot import Snapshot
-from reports.judging.claim import Claim, Finding
+from reports.judging.claim import Finding
 from reports.judging.claims import judge_all
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
 from reports.judging.public import judge_public, public_evidence
+from reports.page.answer import Findings, answers
+from reports.page.found import FILE, Found, read_found
+from reports.page.model import Report, Section
+from reports.page.scoreboard import scoreboard
 from reports.tables import cifar, imagenet, sources
-from reports.tables.claims import VERDICTS, agreement, claim_table
-from reports.tables.cost import cost_table
+from reports.tables.claims import claim_table
+from reports.tables.cost import cost_table, protocol_table
+from reports.tables.coverage import coverage
 from reports.tables.formats import duration
 from reports.tables.probes import deeper_table, gradient_table, of_comparison
 from reports.tables.public import effect_table, public_table
 from reports.tables.table import Table
+from study.departures import DEPARTURES
+from study.recipes import RECIPES
 
-THE_PAPERS = "The paper's own protocol; departures from it are listed at the end."
-SCALED_DOWN = "A scaled-down protocol. Its numbers show the effect in miniature; they decide no claim of the paper."
-VARIANT = "A variant of the paper's protocol; `study/recipes.py` says how it differs."
 LEFT_OPEN = (
-    "Measured on trained networks by `python -m study probe`. The paper says that the gradients of plain nets have "
-    "healthy norms and gives no number; C07 compares them with the residual twins'. That a deeper net could copy a "
-    "shallower one is the argument of Sec. 1."
+    "Measured on trained networks by `study probe`, on questions that the paper leaves open: are the gradients of "
+    "plain nets healthy (C07), what does each block still change, and could a deeper net copy a shallower one (Sec. 1)?"
 )
+RESPONSES = (
+    "The paper argues from Fig. 7 that residual functions are closer to zero: responses of residual nets are smaller "
+    "than those of plain nets (C30), and smaller the deeper the net (C31)."
+)
+SCALED_DOWN = "Scaled-down protocols show the effect in miniature; they decide no claim of the paper."
 
 
-@dataclass(frozen=True)
-class Section:
-    """A heading with what stands under it.
+def report(snapshot: Snapshot, folder: Path | None = None) -> Report:
+    """The report of a snapshot.
 
-    Attributes:
-        title: The heading.
-        text: A paragraph.
-        tables: Below the figures.
-        drawings: The figures.
-        findings: The claims that the section judges.
-        comparison: Whose runs they are judged on.
-        public: What public networks say of them, by the claim's number.
+    Args:
+        snapshot: The runs.
+        folder: Where found.toml may be; without one, nothing is said to be found.
     """
-
-    title: str
-    text: str = ""
-    tables: list[Table] = field(default_factory=list)
-    drawings: list[Drawing] = field(default_factory=list)
-    findings: list[tuple[Claim, Finding]] = field(default_factory=list)
-    comparison: Comparison | None = None
-    public: Mapping[str, Finding] = field(default_factory=dict)
-
-    @property
-    def anchor(self) -> str:
-        """The heading as a link's target."""
-        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
-
-
-def sections(snapshot: Snapshot) -> list[Section]:
-    """All sections of the report, in order."""
-    parts = [section(snapshot, comparison) for comparison in comparisons(snapshot)]
-    return [_glance(snapshot, parts), *parts, *_left_open(snapshot), _cost(snapshot), _sources(snapshot)]
+    shown = comparisons(snapshot)
+    judged: dict[Comparison, Findings] = {each: judge_all(Evidence.of(snapshot, each)) for each in shown}
+    tested = dict(judge_public(snapshot.public))
+    return Report(
+        snapshot,
+        answers(snapshot, judged, tested),
+        final_errors(snapshot),
+        scoreboard(judged, tested),
+        read_found(folder / FILE, judged, tested) if folder else Found(),
+        _facts(snapshot),
+        [section for section in _sections(snapshot, shown) if section],
+        judged,
+        tested,
+        [*(_claims(each, found, tested) for each, found in judged.items() if found), cost_table(snapshot.results)],
+    )
 
 
 def comparisons(snapshot: Snapshot) -> list[Comparison]:
-    """The paper's two data sets under its own protocol, and every other comparison with runs; empty ones last."""
+    """The paper's two data sets under its own protocol, then every other comparison with runs, the longest first."""
     present = {Comparison(*pair) for pair in snapshot.results[["dataset", "recipe"]].itertuples(index=False)}
-    others = sorted(present - {CIFAR, IMAGENET}, key=lambda comparison: (comparison.scale, comparison.name))
-    return sorted([CIFAR, IMAGENET, *others], key=lambda comparison: comparison not in present)
+    return [CIFAR, IMAGENET, *sorted(present - {CIFAR, IMAGENET}, key=_order)]
 
 
-def section(snapshot: Snapshot, comparison: Comparison) -> Section:
-    """The section of one comparison: the paper's exhibits where it has some, else the same shapes with ours alone."""
+def _order(comparison: Comparison) -> tuple[str, str, int, str]:
+    """Variants before scaled-down protocols, then by data set, the most steps first."""
+    steps = RECIPES[comparison.dataset][comparison.recipe].steps
+    return comparison.scale, comparison.dataset, -steps, comparison.name
+
+
+def _claims(comparison: Comparison, found: Findings, tested: Mapping[str, Finding]) -> Table:
+    is_papers = comparison in (CIFAR, IMAGENET)
+    return claim_table(list(found), is_papers, tested if comparison == CIFAR else None, comparison.slug)
+
+
+def _sections(snapshot: Snapshot, shown: Sequence[Comparison]) -> Iterator[Section]:
+    """The sections in order; empty ones among them."""
+    cifar_like = [each for each in shown if each.family == "cifar"]
+    evidence = [Evidence.of(snapshot, each) for each in cifar_like]
+    yield _fig6(snapshot, evidence)
+    yield _table6(snapshot, evidence)
+    yield _residual(snapshot, [Evidence.of(snapshot, each) for each in shown])
+    yield _coverage(snapshot, cifar_like)
+    yield from (_imagenet(snapshot, each) for each in shown if each.family == "imagenet")
+    yield _cost(snapshot)
+    yield Section("Departures from the paper", _departures(), [sources.departure_table()], is_folded=True)
+    yield _runs(snapshot)
+    yield _others(snapshot)
+
+
+def _fig6(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
+    """Error against step: the paper's protocol first, all others folded; the page's script draws them together."""
+    first, *others = evidence
+    drawings = [*fig1(snapshot.history, first), fig6(snapshot.history, first, _public(snapshot))]
+    curves = [(e, fig6(snapshot.history, e)) for e in others]
+    folds = [Section(f"Curves: {e.comparison.title}", drawings=[drawing]) for e, drawing in curves if drawing.panels]
+    return Section("Fig. 6: error against step", drawings=drawings, folds=folds)
+
+
+def _public(snapshot: Snapshot) -> Evidence | None:
+    return public_evidence(snapshot.public) if len(snapshot.public.networks) else None
+
+
+def _table6(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
+    """Table 6, and folded: the same of other protocols, other methods, public networks."""
+    first, *others = evidence
+    public = _public(snapshot)
+    folds = [Section(f"Errors: {e.comparison.title}", tables=[cifar.error_table(e)]) for e in others]
+    tested = [table for table in (public_table(public), effect_table(public)) if table.rows] if public else []
+    folds += [Section("Public networks, tested by us", tables=tested)] if tested else []
+    folds.append(Section("Other methods in the paper's Table 6", tables=[cifar.methods_table()]))
+    return Section("Table 6: errors on CIFAR-10", tables=[cifar.table6(first, public)], folds=folds)
+
+
+def _residual(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
+    """Responses by the paper's protocol; folded, those of the others, and what `study probe` found."""
+    first, *others = evidence
+    folds = [part for e in others for part in (_responses(snapshot, e), _left_open(snapshot, e)) if part]
+    own = _left_open(snapshot, first)
+    drawings = _responses(snapshot, first).drawings
+    return Section("What residual learning does", RESPONSES, drawings=drawings, folds=[own, *folds] if own else folds)
+
+
+def _responses(snapshot: Snapshot, e: Evidence) -> Section:
+    public = snapshot.public if e.comparison == CIFAR else None
+    return Section(f"Responses: {e.comparison.title}", drawings=fig7(snapshot.responses, e, public))
+
+
+def _left_open(snapshot: Snapshot, e: Evidence) -> Section:
+    """What `study probe` found in the networks of one comparison."""
+    title = f"Gradients, blocks, a deeper copy: {e.comparison.title}"
+    if of_comparison(snapshot.deeper, e).empty:
+        return Section(title)
+    drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e, snapshot.deeper)]
+    return Section(title, LEFT_OPEN, [gradient_table(snapshot.signals, e), deeper_table(snapshot.deeper, e)], drawings)
+
+
+def _coverage(snapshot: Snapshot, shown: Sequence[Comparison]) -> Section:
+    text = (
+        "Seeds run of seeds planned, for each network under each protocol. A cell that lacks seeds has the command "
+        f"that trains the next one. {SCALED_DOWN}"
+    )
+    return Section("What has been run, and what has not", text, coverage=coverage(snapshot, shown))
+
+
+def _imagenet(snapshot: Snapshot, comparison: Comparison) -> Section:
+    """Tables 1 to 5 and Fig. 4 by the paper's recipe, the errors alone by another one; folded until it has a run."""
     e = Evidence.of(snapshot, comparison)
-    if comparison == CIFAR:
-        return _cifar(snapshot, e)
-    if comparison == IMAGENET:
-        return _imagenet(snapshot, e)
-    return _ours_alone(snapshot, e)
-
-
-def _cifar(snapshot: Snapshot, e: Evidence) -> Section:
-    findings, tested = judge_all(e), judge_public(snapshot.public)
-    public = public_evidence(snapshot.public) if tested else None
+    if comparison != IMAGENET:
+        return Section(comparison.title, tables=[cifar.error_table(e)], drawings=[fig6(snapshot.history, e)])
+    is_empty = comparison.of(snapshot.results).empty
+    folded = [imagenet.table1(), imagenet.table4(e), imagenet.table5(e)]
     return Section(
-        "CIFAR-10 (Sec. 4.2, Table 6, Figs. 1, 6, 7)",
-        THE_PAPERS,
-        [
-            cifar.table6(e, public),
-            claim_table(findings, with_public_reruns=True, tested=tested),
-            *(_public_tables(public) if public else []),
-            sources.peer_table(e),
-            *_commands(e),
-        ],
-        [*fig1(snapshot.history, e), fig6(snapshot.history, e, public), *fig7(snapshot.responses, e, snapshot.public)],
-        findings,
-        e.comparison,
-        tested,
+        "ImageNet: Tables 1 to 5, Fig. 4",
+        "No network has been trained on ImageNet yet: the paper's numbers." if is_empty else "",
+        [imagenet.table2(e), imagenet.table3(e)],
+        [fig4(snapshot.history, e)],
+        [Section("Complexity, several scales, ensembles", tables=folded)],
+        coverage(snapshot, [comparison]),
+        is_folded=is_empty,
     )
-
-
-def _public_tables(public: Evidence) -> list[Table]:
-    """The public networks, and what they show together, once a repository has two of them."""
-    return [table for table in (public_table(public), effect_table(public)) if table.rows]
-
-
-def _imagenet(snapshot: Snapshot, e: Evidence) -> Section:
-    findings = judge_all(e)
-    tables = [
-        imagenet.table1(),
-        imagenet.table2(e),
-        imagenet.table3(e),
-        imagenet.table4(e),
-        imagenet.table5(e),
-        claim_table(findings, with_public_reruns=True),
-        sources.peer_table(e),
-        *_commands(e),
-    ]
-    heading = "ImageNet (Sec. 4.1, Tables 1 to 5, Fig. 4)"
-    return Section(heading, THE_PAPERS, tables, [fig4(snapshot.history, e)], findings, e.comparison)
-
-
-def _ours_alone(snapshot: Snapshot, e: Evidence) -> Section:
-    """A comparison that the paper has no exhibit of: another data set, another recipe, or both."""
-    findings = judge_all(e)
-    return Section(
-        f"{'Scaled down' if e.is_scaled_down else 'Variant'}: {e.comparison.name}",
-        SCALED_DOWN if e.is_scaled_down else VARIANT,
-        [cifar.error_table(e), *([claim_table(findings)] if findings else [])],
-        [fig6(snapshot.history, e), *fig7(snapshot.responses, e)],
-        findings,
-        e.comparison,
-    )
-
-
-def _commands(e: Evidence) -> list[Table]:
-    """The table of networks without a run, where there are any."""
-    table = sources.command_table(e)
-    return [table] if table.rows else []
-
-
-def _left_open(snapshot: Snapshot) -> Iterator[Section]:
-    """What the paper leaves open, for each comparison that has probed nets."""
-    for comparison in comparisons(snapshot):
-        e = Evidence.of(snapshot, comparison)
-        if not of_comparison(snapshot.deeper, e).empty:
-            tables = [gradient_table(snapshot.signals, e), deeper_table(snapshot.deeper, e)]
-            drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e, snapshot.deeper)]
-            text = (
-                f"{LEFT_OPEN} These networks were trained by a scaled-down protocol." if e.is_scaled_down else LEFT_OPEN
-            )
-            yield Section(f"Left open by the paper: {comparison.name}", text, tables, drawings)
-
-
-def _glance(snapshot: Snapshot, parts: list[Section]) -> Section:
-    """What there is in numbers: runs, networks, hours, devices, verdicts."""
-    runs = snapshot.counting
-    found = [finding.verdict for part in parts for _, finding in part.findings]
-    rows = [
-        ("runs that count", f"{len(runs)} of {len(snapshot.runs)}"),
-        *(_filled(snapshot, part.comparison) for part in parts if part.comparison and part.comparison.networks),
-        ("time of training and evaluation", duration(runs["hours"].sum())),
-        ("devices", ", ".join(sorted(set(runs["device"].dropna()))) or "none"),
-        (
-            "verdicts",
-            ", ".join(f"{found.count(verdict)} {word}" for verdict, word in VERDICTS.items() if verdict in found),
-        ),
-        ("ours and public re-runs", agreement(_on_the_papers_protocol(parts))),
-        *_public(snapshot),
-    ]
-    return Section("At a glance", tables=[Table("", ("", ""), rows)], drawings=[final_errors(snapshot)])
-
-
-def _public(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    """The number of public networks, where there are any."""
-    if len(snapshot.public.networks):
-        yield "public networks, tested by us", count(snapshot.public)
-
-
-def _on_the_papers_protocol(parts: list[Section]) -> list[tuple[Claim, Finding]]:
-    return [found for part in parts if part.comparison in (CIFAR, IMAGENET) for found in part.findings]
-
-
-def _filled(snapshot: Snapshot, comparison: Comparison) -> tuple[str, str]:
-    trained = [net for net in comparison.networks if not Evidence.of(snapshot, comparison).net(net).empty]
-    return f"networks of the paper with a run ({comparison.dataset})", f"{len(trained)} of {len(comparison.networks)}"
 
 
 def _cost(snapshot: Snapshot) -> Section:
-    return Section("Cost", tables=[cost_table(snapshot.results)])
+    """Cost of each protocol; that of each cell has files of its own."""
+    return Section("Cost", tables=[protocol_table(snapshot.results)] if len(snapshot.results) else [])
 
 
-def _sources(snapshot: Snapshot) -> Section:
-    tables = [sources.run_table(snapshot.counting)]
+def _departures() -> str:
+    return f"{len(DEPARTURES)} departures and choices, each with the claims that it may touch"
+
+
+def _runs(snapshot: Snapshot) -> Section:
+    """Every run, those that do not count with their reasons, and the plan that they were trained under."""
+    tables = [sources.run_table(snapshot.counting)] if len(snapshot.counting) else []
     if not snapshot.excluded.empty:
         tables.append(sources.excluded_table(snapshot.excluded))
-    tables += [sources.plan_table(snapshot.counting), sources.departure_table(), sources.not_attempted_table()]
-    return Section("Where the numbers come from", tables=tables)
+    text = "Every run: errors as counts, device, precision, commit and digests; filter, sort, compare"
+    return Section("Runs", text, [*tables, sources.plan_table(snapshot.counting)], is_folded=True)
+
+
+def _others(snapshot: Snapshot) -> Section:
+    """What others found, and what of the paper is left out."""
+    peers = [sources.peer_table(Evidence(snapshot.results, comparison)) for comparison in (CIFAR, IMAGENET)]
+    text = "What others published, protocol by protocol; and what of the paper is not attempted"
+    return Section("Others' results", text, [*peers, sources.not_attempted_table()], is_folded=True)
+
+
+def _facts(snapshot: Snapshot) -> str:
+    """``61 of 61 runs count, 22.1 h on CPU AMD EPYC; 9 public networks``."""
+    runs = snapshot.counting
+    devices = ", ".join(sorted(set(runs["device"].dropna())))
+    ours = f"{len(runs)} of {len(snapshot.runs)} runs count"
+    time = f", {duration(runs['hours'].sum())} on {devices}" if len(runs) else ""
+    public = f"; public networks, tested by us: {count(snapshot.public)}" if len(snapshot.public.networks) else ""
+    return f"{ours}{time}{public}."

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -18,6 +18,7 @@ from reports.gathering.follow import Records, changes
 from reports.gathering.gather import gather
 from reports.gathering.snapshot import Snapshot
 from reports.page import render
+from reports.page.sections import report
 from reports.page.serve import serve
 from study.spec import InputError
 
@@ -43,7 +44,7 @@ def watch(runs: Path, out: Path, port: int = 0, command: Sequence[str] = ()) -> 
         print(f"The report grows at {address}" + ("" if command else "; Ctrl-C ends it"), flush=True)
         if not runs.is_dir():
             print(f"Runs folder {runs} does not exist yet; waiting for it", flush=True)
-        with suppress(KeyboardInterrupt):
+        with _ctrl_c(ended):
             rebuild(runs, out, ended)
         status = _status(child.wait()) if child else 0
         if runs.is_dir():
@@ -51,6 +52,16 @@ def watch(runs: Path, out: Path, port: int = 0, command: Sequence[str] = ()) -> 
             put(gather(runs), out, is_drawn=True)
             time.sleep(1)  # for the pages that are open to load it
     return status
+
+
+@contextmanager
+def _ctrl_c(ended: Event) -> Iterator[None]:
+    """Let Ctrl-C end the watch after the build that is under way, so that no half of one is left."""
+    before = signal.signal(signal.SIGINT, lambda *_: ended.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def rebuild(runs: Path, out: Path, ended: Event) -> None:
@@ -71,7 +82,7 @@ def put(gathered: Snapshot, out: Path, is_drawn: bool) -> None:
     with TemporaryDirectory(prefix=".", dir=out) as name:
         folder = Path(name)
         snapshot.write(gathered, folder)
-        render.build(snapshot.read(folder), folder, is_drawn)
+        render.build(report(snapshot.read(folder), out), folder, is_drawn)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             target = out / path.relative_to(folder)
             if not target.exists() or target.read_bytes() != path.read_bytes():

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from reports.judging.claim import Claim, Finding, Verdict
 from reports.judging.paired import PublicReruns
 from reports.judging.peers import public_reruns
-from reports.tables.formats import NONE, anchor, effect, p_value
-from reports.tables.table import Link, Table, TableCell
+from reports.tables.formats import NONE, effect, p_value, to_runs
+from reports.tables.table import Table, TableCell
 
 CLAIM_COLUMNS = ("claim", "statement", "verdict")
 PUBLIC = "public re-runs"
@@ -47,7 +47,7 @@ VERDICTS: dict[Verdict, str] = {
     "contradicted": "contradicted",
     "inconclusive": "inconclusive",
     "toy": "scaled down",
-    "missing": "missing",
+    "missing": "not run yet",
 }
 
 
@@ -55,6 +55,7 @@ def claim_table(
     findings: list[tuple[Claim, Finding]],
     with_public_reruns: bool = False,
     tested: Mapping[str, Finding] | None = None,
+    slug: str = "",
 ) -> Table:
     """A row per claim.
 
@@ -62,15 +63,16 @@ def claim_table(
         findings: The claims of one comparison.
         with_public_reruns: Whether what public re-runs say stands beside each verdict; for the paper's own protocol.
         tested: What public networks say that we tested (`judge_public`); nothing where there are none.
+        slug: The comparison in the name of the table's files.
     """
     public = [PUBLIC] * with_public_reruns + [TESTED] * bool(tested)
     columns = (*CLAIM_COLUMNS, *public, *RESULT_COLUMNS)
     rows = [_claim_row(claim, finding, _beside(claim, with_public_reruns, tested)) for claim, finding in findings]
     caption = CAPTION + PUBLIC_CAPTION * with_public_reruns + TESTED_CAPTION * bool(tested)
-    return Table("The paper's claims", columns, rows, caption, frozenset({columns.index("p")}))
+    return Table("The paper's claims", columns, rows, caption, frozenset({columns.index("p")}), f"claims-{slug}")
 
 
-def _public(claim: Claim, found: PublicReruns | None) -> str:
+def reruns_of(claim: Claim, found: PublicReruns | None) -> str:
     """``for: +1.93 (+1.51 to +2.35), 7 sources, 24 of 24, trend p < 0.001``; a dash where nothing is trained."""
     if found is None:
         return "none published" if claim.planned.sweeps else NONE
@@ -104,7 +106,7 @@ def _agreement(claim: Claim, finding: Finding) -> str:
 
 def _beside(claim: Claim, with_public_reruns: bool, tested: Mapping[str, Finding] | None) -> list[TableCell]:
     """What stands beside our verdict: others' numbers, and others' networks."""
-    reruns: list[TableCell] = [_public(claim, public_reruns(claim.id))] if with_public_reruns else []
+    reruns: list[TableCell] = [reruns_of(claim, public_reruns(claim.id))] if with_public_reruns else []
     return [*reruns, _tested(tested.get(claim.id))] if tested else reruns
 
 
@@ -115,8 +117,8 @@ def _tested(f: Finding | None) -> TableCell:
     if f.missing:
         return VERDICTS["missing"]
     p = "" if math.isnan(f.p_for) else f", p {p_value(f.p_for)}"
-    shown = f"{_verdict(f)}: {effect(f.effect, f.low, f.high)}{p}, n = {min(f.n)}"
-    return Link(shown, f"#{anchor(f.runs[0])}") if f.runs else shown
+    shown = f"{verdict(f)}: {effect(f.effect, f.low, f.high)}{p}, n = {min(f.n)}"
+    return to_runs(shown, f.runs)
 
 
 def _claim_row(claim: Claim, f: Finding, beside: list[TableCell]) -> tuple[TableCell, ...]:
@@ -124,24 +126,24 @@ def _claim_row(claim: Claim, f: Finding, beside: list[TableCell]) -> tuple[Table
     return (
         claim.id,
         f"{planned.says} ({planned.where})",
-        Link(_verdict(f), f"#{anchor(f.runs[0])}") if f.runs else _verdict(f),
+        to_runs(verdict(f), f.runs),
         *beside,
         effect(f.effect, f.low, f.high),
         effect(f.theirs, math.nan, math.nan),
         p_value(f.p_for),
         NONE if math.isnan(f.p_holm) else f"{p_value(f.p_holm)}, {p_value(f.p_bh)}",
-        _seeds(f),
+        seeds(f),
         f.sentence,
     )
 
 
-def _seeds(f: Finding) -> str:
+def seeds(f: Finding) -> str:
     """Seeds of each network, and how many runs failed: ``5 v 5, 2 failed``."""
-    seeds = "\u00a0v\u00a0".join(map(str, f.n)) or NONE
-    return f"{seeds}, {f.failed} failed" if f.failed else seeds
+    shown = "\u00a0v\u00a0".join(map(str, f.n)) or NONE
+    return f"{shown}, {f.failed} failed" if f.failed else shown
 
 
-def _verdict(f: Finding) -> str:
+def verdict(f: Finding) -> str:
     """The verdict in the report's words; if it decides nothing, also the direction; if seeds are lacking, interim."""
     is_open = f.verdict in ("toy", "inconclusive") and f.direction
     word = f"{VERDICTS[f.verdict]}: {f.direction}" if is_open else VERDICTS[f.verdict]

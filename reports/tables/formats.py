@@ -11,6 +11,7 @@ from reports.judging.stats import mean_std
 from reports.tables.table import Link, TableCell
 
 NONE = "–"
+FEW = 4  # from so many values on a standard deviation is shown in their place
 
 
 def percent(value: float | None) -> str:
@@ -19,29 +20,29 @@ def percent(value: float | None) -> str:
 
 
 def spread(values: pd.Series[float], failed: int = 0) -> str:
-    """``8.71 ± 0.12 (n = 5)``, ``8.71 (n = 1)`` or a dash; ``8.71 ± 0.12 (n = 5, 2 failed)`` is of three runs."""
+    """``8.71 ± 0.12 (n = 5)``, ``8.71, 8.60 (n = 2)`` or a dash; with ``n = 5, 1 failed`` it is of four runs."""
     values = values.dropna()
     if values.empty:
         return f"failed ({_runs(0, failed)})" if failed else NONE
-    if len(values) == 1:
-        return f"{values.iloc[0]:.2f} ({_runs(1, failed)})"
-    return f"{_mean_std(values)} ({_runs(len(values), failed)})"
+    return f"{each_or_mean(values, 2)} ({_runs(len(values), failed)})"
+
+
+def each_or_mean(values: pd.Series[float], digits: int = 2) -> str:
+    """``14.97, 39.44`` for fewer than `FEW` values, else ``8.71 ± 0.12``: a deviation of three values says nothing."""
+    if values.empty:
+        return NONE
+    if len(values) < FEW:
+        return ", ".join(f"{value:.{digits}f}" for value in values)
+    mean, std = mean_std(list(values))
+    return f"{mean:.{digits}f} ± {std:.{digits}f}"
 
 
 def best(values: pd.Series[float], failed: int = 0) -> str:
     """``6.43 (6.61 ± 0.16, n = 5)``: the lowest, then mean and spread, as Table 6 gives 110 layers."""
     values = values.dropna()
-    if len(values) < 2:
+    if len(values) < FEW:
         return spread(values, failed)
-    return f"{values.min():.2f} ({_mean_std(values)}, {_runs(len(values), failed)})"
-
-
-def repositories(values: pd.Series[float]) -> str:
-    """``8.50 ± 0.60 (8.04, 9.18, 8.27; n = 3 repositories)``: one value from each."""
-    if len(values) < 2:
-        return f"{values.iloc[0]:.2f} (n = 1 repository)" if len(values) else NONE
-    each = ", ".join(f"{value:.2f}" for value in values)
-    return f"{_mean_std(values)} ({each}; n = {len(values)} repositories)"
+    return f"{values.min():.2f} ({each_or_mean(values)}, {_runs(len(values), failed)})"
 
 
 def _runs(succeeded: int, failed: int) -> str:
@@ -96,9 +97,9 @@ def anchor(run: str) -> str:
 
 def linked(shown: str, runs: pd.DataFrame) -> TableCell:
     """A number that leads to the runs it rests on."""
-    return shown if runs.empty or shown == NONE else Link(shown, f"#{anchor(str(runs['run'].iloc[0]))}")
+    return shown if shown == NONE else to_runs(shown, [str(run) for run in runs["run"]])
 
 
-def _mean_std(values: pd.Series[float]) -> str:
-    mean, std = mean_std(list(values))
-    return f"{mean:.2f} ± {std:.2f}"
+def to_runs(shown: str, runs: Sequence[str]) -> TableCell:
+    """Text that leads to runs: to the row of the first, and by the page's script to the records of all."""
+    return Link(shown, f"#{anchor(runs[0])}", tuple(runs)) if runs else shown

@@ -36,7 +36,7 @@ def _complexity_row(key: str, theirs: float) -> tuple[str, ...]:
 
 def table2(e: Evidence) -> Table:
     """Table 2: plain and residual nets of 18 and 34 layers, 10-crop."""
-    columns = ("", "plain", "the paper", "ResNet", "the paper")
+    columns = ("depth", "plain", "the paper", "ResNet", "the paper")
     rows = [_twins_row(e, depth, "") for depth in (18, 34)]
     recalibrated = [
         _twins_row(e, depth, RECALIBRATED)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
 from reports.judging.claims import UNDECIDED
-from reports.judging.evidence import Comparison, Evidence, Net
+from reports.judging.evidence import Evidence
 from reports.judging.plan import plan
 from reports.paper import numbers as paper
 from reports.paper.numbers import Rerun
 from reports.tables.formats import NONE, anchor, short
 from reports.tables.table import Table, TableCell, Target
 from study.departures import DEPARTURES
-from study.spec import Dataset, Shortcut, Spec
 
 PEER_DEPTHS = {"cifar10": (20, 32, 44, 56, 110, 1202), "imagenet": (18, 34, 50, 101, 152)}
 PEER_CAPTIONS = {
@@ -76,28 +75,12 @@ def _differs(reruns: Sequence[Rerun]) -> str:
     return "; ".join(filter(None, [left_out, *warmups, first.differs])) or NONE
 
 
-def command_table(e: Evidence) -> Table:
-    """The networks of the paper that have no run yet, with the command that trains each."""
-    rows = [(e.title(net), _command(e.comparison, net)) for net in e.comparison.networks if e.net(net).empty]
-    return Table("Networks without a run", ("network", "command that trains it"), rows)
-
-
-def _command(comparison: Comparison, net: Net) -> str:
-    """The command that trains a network.
-
-    Raises:
-        InputError: there is no such cell, so `study train` would refuse it.
-    """
-    depth, shortcut = net
-    cell = Spec(cast(Dataset, comparison.dataset), depth, cast(Shortcut, shortcut), comparison.recipe, seed=0)
-    return f"python -m study train {' '.join(cell.flags)}"
-
-
 def run_table(runs: pd.DataFrame) -> Table:
     """A row per run that counts: what its numbers rest on."""
     ordered = runs.sort_values(["dataset", "recipe", "shortcut", "depth", "seed"])
     rows = [_run_row(run) for run in ordered.to_dict("records")]
-    return Table("Runs that count", RUN_COLUMNS, rows, "Plan, data and weights: the first ten digits of their SHA-256.")
+    caption = "Plan, data and weights: the first ten digits of their SHA-256."
+    return Table("Runs that count", RUN_COLUMNS, rows, caption, name="run-records")
 
 
 def _run_row(run: dict[Hashable, Any]) -> tuple[TableCell, ...]:
@@ -126,7 +109,7 @@ def _commit(run: dict[Hashable, Any]) -> str:
 def excluded_table(runs: pd.DataFrame) -> Table:
     """A row per run that does not count, with the reason."""
     rows = [(run["run"], run["reason"]) for run in runs.to_dict("records")]
-    return Table("Runs that do not count", ("run", "reason"), rows)
+    return Table("Runs that do not count", ("run", "reason"), rows, name="excluded")
 
 
 def plan_table(runs: pd.DataFrame) -> Table:
@@ -147,7 +130,7 @@ def plan_table(runs: pd.DataFrame) -> Table:
             for amendment in plan().amendments
         ),
     ]
-    return Table("The plan of the verdicts", ("", ""), rows)
+    return Table("The plan of the verdicts", ("what", "is"), rows, name="plan")
 
 
 def _is_older(written: str, first: str) -> str:
@@ -162,9 +145,10 @@ def departure_table() -> Table:
     columns = ("what", "the paper", "this study", "public re-runs", "may matter for")
     rows = [(d.what, d.paper, d.ours, d.others or NONE, ", ".join(d.claims) or NONE) for d in DEPARTURES]
     caption = "May matter for: the claims that it may touch; `all` is every claim on trained networks."
-    return Table("Departures from the paper", columns, rows, caption)
+    return Table("Departures from the paper", columns, rows, caption, name="departures")
 
 
 def not_attempted_table() -> Table:
     """What of the paper is left out, and why."""
-    return Table("Not attempted", ("what", "content", "because"), [*paper.NOT_ATTEMPTED, *UNDECIDED])
+    rows = [*paper.NOT_ATTEMPTED, *UNDECIDED]
+    return Table("Not attempted", ("what", "content", "because"), rows, name="not-attempted")

@@ -6,17 +6,25 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import NamedTuple
 
 from tabulate import tabulate
 
 
 class Link(NamedTuple):
-    """Text with a link to a run's row in the page, or to a run in W&B."""
+    """Text with a link to a run's row in the page, or to a run in W&B.
+
+    Attributes:
+        text: What is shown.
+        href: Where it leads.
+        runs: The names of all runs that the text rests on; the page's script opens their records.
+    """
 
     text: str
     href: str
+    runs: tuple[str, ...] = ()
 
 
 class Target(NamedTuple):
@@ -35,6 +43,9 @@ class Table:
     """One table of the report.
 
     Attributes:
+        title: Its heading.
+        columns: Their names. The page puts what stands before ": " above all columns that share it.
+        rows: The cells.
         caption: What a reader must know to read it.
         right: The columns of numbers, by index; they are aligned to the right.
         name: The name of its files, empty for a table that stands in the page only.
@@ -47,10 +58,24 @@ class Table:
     right: frozenset[int] = field(default_factory=frozenset)
     name: str = ""
 
+    def without(self, column: str) -> Table:
+        """The table without one of its columns."""
+        at = self.columns.index(column)
+        rows = [(*row[:at], *row[at + 1 :]) for row in self.rows]
+        right = frozenset(i - (i > at) for i in self.right - {at})
+        return replace(self, columns=(*self.columns[:at], *self.columns[at + 1 :]), rows=rows, right=right)
+
 
 def numbers(columns: Sequence[str], *words: int) -> frozenset[int]:
     """The columns of numbers: all but the first and those named."""
     return frozenset(range(1, len(columns))) - set(words)
+
+
+def heads(table: Table) -> list[tuple[str, int]]:
+    """The upper row of the page's two rows of heads, each with its number of columns; nothing where none is shared."""
+    shared = [column.rpartition(": ")[0] for column in table.columns]
+    groups = [(name, len(list(columns))) for name, columns in groupby(shared)]
+    return groups if any(shared) else []
 
 
 def text(cell: TableCell) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from copy import deepcopy
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 from reports.gathering import snapshot
 from reports.gathering.gather import gather
 from reports.page import render
+from reports.page.sections import report
 from study import network
 from study.data.digits import load_digits
 from study.data.images import Images
@@ -142,11 +142,12 @@ def assert_reported(runs: Path, found: dict[str, Any]) -> None:
     assert list(read.signals["layer"]) == [*range(1, 8)] * 3
     assert list(read.blocks["linear"]) == [row["linear"] for row in found["blocks"]]
     assert read.deeper.drop(columns="run").to_dict("records") == [found["copy"]]
-    report = str(render.report(read)["REPORT.md"]).split("## Left open by the paper: digits, recipe smoke")[1]
+    texts = render.texts(report(read))
     start = [row["gradient"] for row in found["signals"][:7]]
-    ends = rf"{start[0]:.2g} \| +{start[-1]:.2g} \| +{max(start) / min(start):.0f} \|"
-    assert re.search(rf"ResNet-8\]\S+ +\| start +\| +{ends}", report)
-    assert "14 layers |" in report and "scaled-down protocol" in report
+    row = f"ResNet-8,start,{start[0]:.2g},{start[-1]:.2g},{max(start) / min(start):.0f}"
+    assert row in texts["tables/gradients-digits-smoke.csv"].splitlines()
+    assert "ResNet-8,14 layers" in texts["tables/deeper-digits-smoke.csv"]
+    assert "digits, scaled down (smoke)" in texts["report.html"]
 
 
 @pytest.mark.process

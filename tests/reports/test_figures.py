@@ -29,7 +29,9 @@ from reports.figures.svg import path
 from reports.figures.words import values
 from reports.gathering import snapshot
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence, Net
-from reports.page import render, sections
+from reports.page import render
+from reports.page.model import Section
+from reports.page.sections import report
 from reports.paper import numbers as paper
 from study.recipes import RECIPES
 from tests.support import RESULTS, ROOT
@@ -325,11 +327,16 @@ def refuse(axis: Axes, panel: Panel) -> None:
 
 
 def test_texts_and_the_check_draw_nothing() -> None:
-    parts = sections.sections(WHOLE)
-    refusing = [replace(part, drawings=[replace(one, draw=refuse) for one in part.drawings]) for part in parts]
-    assert render.texts(refusing, synthetic=True) == render.texts(parts, synthetic=True)
+    whole = report(WHOLE)
+    refusing = replace(whole, hero=replace(whole.hero, draw=refuse), sections=[*map(refusing_part, whole.sections)])
+    assert render.texts(refusing) == render.texts(whole)
     with pytest.raises(AssertionError, match="a figure was drawn"):
-        render.page("report.html.j2", refusing, synthetic=True)
+        render.page(refusing)
+
+
+def refusing_part(part: Section) -> Section:
+    drawings = [replace(one, draw=refuse) for one in part.drawings]
+    return replace(part, drawings=drawings, folds=[*map(refusing_part, part.folds)])
 
 
 def test_a_figure_has_the_same_bytes_each_time() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import html
+import json
 import math
 import re
 import shutil
@@ -15,12 +17,13 @@ import pytest
 from reports.__main__ import run as reports
 from reports.gathering import snapshot
 from reports.gathering.gather import gather
-from reports.judging.evidence import Comparison
 from reports.page import readme, render
+from reports.page.found import read_found
+from reports.page.sections import report
 from reports.paper import numbers as paper
 from study.recipes import recipe_for
 from study.recording.record import Record
-from study.spec import Spec
+from study.spec import InputError, Spec
 from tests.support import RESULTS, ROOT, run
 
 ERRORS = {("none", 20): (0.1, 3.0), ("none", 56): (40.0, 50.0), ("A", 20): (0.0, 1.5), ("A", 56): (0.0, 1.0)}
@@ -84,7 +87,7 @@ def test_gather_and_build_from_the_snapshot_alone_and_twice_the_same(runs: Path,
     names = {str(path) for path in built[0]}
     assert {"runs.csv", "history.csv.gz", "claims.json", "REPORT.md", "report.html"} <= names
     assert {
-        "figures/depth.svg",
+        "figures/depth.pdf",
         "figures/fig4.png",
         "figures/fig6-digits-mini.svg",
         "figures/fig7-cifar10-paper.svg",
@@ -150,11 +153,9 @@ def test_a_run_that_does_not_count_is_listed_with_its_reason(runs: Path) -> None
     assert reasons["digits-38-A-mini-s0"] == "its steps do not increase: two records were mixed"
     assert reasons["digits-56-A-mini-s7"] == "a copy: its weights are identical to those of digits-56-A-mini-s0"
     assert "not a run name" in reasons["digits-20-A-mini-s0 (copy)"]
-    files = render.report(gathered)
-    for page in ("REPORT.md", "report.html"):
-        text = str(files[page])
-        assert "&lt;script" in text and "<script" not in text
-        assert all(reason.split("'")[0][:20] in text for reason in reasons.values())
+    page = render.texts(report(gathered))["report.html"]
+    assert "&lt;script>alert" in page.replace("&gt;", ">") and "<script>alert" not in page
+    assert all(reason.split("'")[0][:20] in page for reason in reasons.values())
 
 
 def test_the_papers_curves_end_where_its_table_does() -> None:
@@ -175,25 +176,41 @@ def test_the_committed_report_is_what_its_snapshot_gives() -> None:
 
 def test_the_readmes_numbers_are_those_of_the_recorded_runs(tmp_path: Path) -> None:
     shutil.copy(ROOT / "README.md", tmp_path / "README.md")
-    readme.headline(snapshot.read(RESULTS), tmp_path / "reports" / "results", tmp_path / "README.md")
+    readme.headline(report(snapshot.read(RESULTS), RESULTS), tmp_path / "reports" / "results", tmp_path / "README.md")
     fix = "run: python -m reports build --out=reports/results --readme=README.md"
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text(), fix
 
 
-def test_the_readme_shows_the_first_group_that_compares_and_every_net_of_the_papers_protocol(tmp_path: Path) -> None:
-    whole, file = snapshot.read(RESULTS), tmp_path / "README.md"
-    counts = whole.runs[~((whole.runs["dataset"] == "cifar10") & whole.runs["recipe"].isin(["paper", "eighth"]))]
-    trained = counts[counts["run"].isin(["cifar10-20-A-mini-s0", "cifar10-20-none-mini-s0"])]
-    paper_runs = trained.assign(recipe="paper", run=trained["run"].str.replace("mini", "paper"))
-    residual = paper_runs[paper_runs["shortcut"] == "A"]
-    for extra, leads, says in ((residual, "mini", "scaled down (mini)"), (paper_runs, "paper", "*Fig. 6. One line")):
-        extended = replace(whole, runs=pd.concat([counts, extra]))
-        assert readme.leading(extended) == Comparison("cifar10", leads)
-        file.write_text(f"{readme.BEGIN}{readme.END}")
-        readme.headline(extended, tmp_path, file)
-        assert says in file.read_text()
-        assert ("*By the paper's own protocol, so far. 1 run," in file.read_text()) == (leads == "mini")
-        assert re.search(r"\| ResNet-20 +\| +0.27 M \| +30.29 \(n = 1\) \| +8.75 \|", file.read_text())
+def test_readme_report_page_and_claims_say_the_same_answer(tmp_path: Path) -> None:
+    whole, file = report(snapshot.read(RESULTS), RESULTS), tmp_path / "README.md"
+    file.write_text(f"{readme.BEGIN}{readme.END}")
+    readme.headline(whole, tmp_path, file)
+    files = render.texts(whole)
+    page = html.unescape(re.sub(r"</?strong>", "", files["report.html"]))
+    assert len(whole.answers) > 3
+    for answer in whole.answers:
+        assert answer.text in file.read_text() and answer.text in files["REPORT.md"] and answer.text in page
+    ours = {answer.comparison.name: answer.text for answer in whole.answers if answer.comparison}
+    assert all(claim["answer"] == ours.get(claim["group"]) for claim in json.loads(files["claims.json"]))
+
+
+def test_the_report_in_markdown_is_short() -> None:
+    words = [word for word in (RESULTS / "REPORT.md").read_text().split() if re.search(r"\w", word)]
+    assert len(words) <= 2000
+
+
+def test_what_was_found_is_tied_to_verdicts_and_a_sentence_that_no_longer_holds_is_left_out(tmp_path: Path) -> None:
+    whole = report(snapshot.read(RESULTS), RESULTS)
+    assert len(whole.found.sentences) == 5 and not whole.found.outdated
+    assert not any("{" in sentence for sentence in whole.found.sentences)
+    entry = '[[found]]\nsays = "Up by {C06[digits-mini].effect:.1f}."\nholds = { "C06[digits-mini]" = "%s" }\n'
+    for direction, said in (("agrees", ("Up by 50.1.",)), ("disagrees", ())):
+        (tmp_path / "found.toml").write_text(entry % direction)
+        found = read_found(tmp_path / "found.toml", whole.judged, whole.tested)
+        assert found.sentences == said and len(found.outdated) == (not said)
+    (tmp_path / "found.toml").write_text(entry.replace("{C06[", "{C99[") % "agrees")
+    with pytest.raises(InputError, match=r"cannot be filled in \(KeyError: 'C99'\)"):
+        read_found(tmp_path / "found.toml", whole.judged, whole.tested)
 
 
 def test_a_study_without_runs_has_a_report_and_a_readme(tmp_path: Path) -> None:
@@ -203,8 +220,10 @@ def test_a_study_without_runs_has_a_report_and_a_readme(tmp_path: Path) -> None:
     file.write_text(f"{readme.BEGIN}{readme.END}")
     assert reports(["gather", f"--runs={tmp_path / 'runs'}", out]) == 0
     assert reports(["build", out, f"--readme={file}"]) == 0 == reports(["build", out, "--check"])
-    assert "No runs yet." in file.read_text() and "8 exhibits of trained networks, 8 have no run" in file.read_text()
-    assert "| runs that count" in (tmp_path / "REPORT.md").read_text()
+    for page in (file, tmp_path / "REPORT.md"):
+        assert "No run yet: open. The paper has a training error of 1.31 % for plain-20, 5.77 % for" in page.read_text()
+        assert "Public re-runs are for it" in page.read_text() and "make demo" in page.read_text()
+    assert "8 exhibits of trained networks, 8 have no run" in file.read_text()
 
 
 def test_the_readme_says_how_much_of_the_paper_has_no_run_yet(tmp_path: Path) -> None:
@@ -212,11 +231,11 @@ def test_the_readme_says_how_much_of_the_paper_has_no_run_yet(tmp_path: Path) ->
     whole, file = snapshot.read(RESULTS), tmp_path / "README.md"
     one = whole.runs[whole.runs["run"] == "cifar10-20-A-paper-s0"]
     file.write_text(f"{readme.BEGIN}{readme.END}")
-    readme.headline(replace(whole, runs=one), tmp_path / "report", file)
+    readme.headline(report(replace(whole, runs=one)), tmp_path / "report", file)
     text = file.read_text()
     assert (
         "Of the paper's 8 exhibits of trained networks, 5 have no run yet (Table 2, Table 3, Table 4, Fig. 1, Fig. 4)"
         in text
     )
-    assert "of its 19 networks 18; the [report](report/REPORT.md)" in text
+    assert "of its 19 networks 18; the [report](report/report.html)" in text
     assert re.findall(r"^\| (\S+)", text, re.MULTILINE) == ["network", "ResNet-20"]

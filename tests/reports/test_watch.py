@@ -191,7 +191,8 @@ def test_ctrl_c_ends_with_the_whole_report(start: Start, runs: Path, tmp_path: P
     os.killpg(watch.pid, signal.SIGINT)
     said, _ = watch.communicate(timeout=120)
     assert watch.returncode == 0 and said == f"Drawing the figures; read {out / PAGE}\n"
-    assert list((out / "figures").glob("*.svg")) and not [path for path in out.iterdir() if path.name.startswith(".")]
+    assert list((out / "figures").glob("*.svg"))
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
     assert snapshot.read(out).runs["run"].tolist() == gather(runs).runs["run"].tolist()
 
 
