@@ -27,6 +27,7 @@ from study.spec import FACTORS, InputError, Spec
 # The paper's curves have 64 points; its training errors are read as a mean over the last ten of them, and so are ours.
 PARTS, LAST_PARTS = 64, 10
 DIVERGED, STUCK = "diverged", "never left its warm-up"  # how the reason of a run that failed begins
+BEGUN = ("running at step", "interrupted at step")  # and that of a run that is not finished
 PACKED = ("history", "responses", *PROBE_COLUMNS)
 
 
@@ -68,6 +69,12 @@ class Snapshot:
         }
         columns = {name: runs["run"].map(values) for name, values in measures.items()}
         return runs.assign(test_error=runs[TEST_ERROR], **columns)
+
+    @property
+    def growing(self) -> pd.DataFrame:
+        """The runs that are trained now or were interrupted, and have been evaluated."""
+        is_begun = self.runs["reason"].fillna("").str.startswith(BEGUN)
+        return self.runs[is_begun & self.runs["run"].isin(self.history["run"])]
 
     @property
     def failed(self) -> pd.DataFrame:

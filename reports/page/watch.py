@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -18,7 +19,8 @@ from reports.gathering.follow import Records, changes
 from reports.gathering.gather import gather
 from reports.gathering.snapshot import Snapshot
 from reports.page import render
-from reports.page.sections import report
+from reports.page.model import Report
+from reports.page.sections import comparisons, report
 from reports.page.serve import serve
 from study.spec import InputError
 
@@ -82,12 +84,21 @@ def put(gathered: Snapshot, out: Path, is_drawn: bool) -> None:
     with TemporaryDirectory(prefix=".", dir=out) as name:
         folder = Path(name)
         snapshot.write(gathered, folder)
-        render.build(report(snapshot.read(folder), out), folder, is_drawn)
+        whole = report(snapshot.read(folder), out)
+        render.build(whole if is_drawn else with_growing(whole), folder, is_drawn)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             target = out / path.relative_to(folder)
             if not target.exists() or target.read_bytes() != path.read_bytes():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(path, target)
+
+
+def with_growing(whole: Report) -> Report:
+    """The report whose page also has the curves of runs that still train; no table and no verdict has them."""
+    gathered = whole.snapshot
+    is_shown = gathered.runs["counts"] | gathered.runs["run"].isin(gathered.growing["run"])
+    shown = replace(gathered, runs=gathered.runs.assign(counts=is_shown))
+    return replace(whole, snapshot=shown, judged={each: whole.judged.get(each, []) for each in comparisons(shown)})
 
 
 @contextmanager

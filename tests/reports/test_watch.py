@@ -167,7 +167,7 @@ def test_an_open_page_grows_with_the_record_and_keeps_its_place(start: Start, tm
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
         page = chromium.new_page()
-        page.goto(f"{address}#departures")
+        page.goto(f"{address}#fig6?protocol=digits-smoke")
         assert "No run has been recorded yet" in page.content()
         record, rest = begin(runs, SPECS[0])
         page.get_by_text("running at step").or_(page.get_by_text("interrupted at step")).first.wait_for(
@@ -177,7 +177,10 @@ def test_an_open_page_grows_with_the_record_and_keeps_its_place(start: Start, tm
         step = json.loads(rest[0])["step"]
         append(record, rest[0])
         page.get_by_text(f"at step {step} of").first.wait_for(state="attached")
-        assert page.evaluate("scrollY") == 300 and page.url.endswith("#departures")
+        assert page.evaluate("scrollY") == 300 and "#fig6" in page.url
+        data = json.loads(page.locator("#data").inner_text())
+        (run,) = data["runs"]
+        assert run["run"] == SPECS[0].name and len(run["test"]) == 2, "the curve of a run that is still trained"
         chromium.close()
     assert "EventSource" not in (out / PAGE).read_text() and not list((out / "figures").glob("*"))
 
