@@ -59,7 +59,7 @@ def report(snapshot: Snapshot, folder: Path | None = None) -> Report:
         final_errors(snapshot),
         scoreboard(judged, tested),
         read_found(folder / FILE, judged, tested) if folder else Found(),
-        _facts(snapshot),
+        facts(snapshot),
         [section for section in _sections(snapshot, shown) if section],
         judged,
         tested,
@@ -95,7 +95,7 @@ def _sections(snapshot: Snapshot, shown: Sequence[Comparison]) -> Iterator[Secti
     yield from (_imagenet(snapshot, each) for each in shown if each.family == "imagenet")
     yield _cost(snapshot)
     yield Section("Departures from the paper", _departures(), [sources.departure_table()], is_folded=True)
-    yield _runs(snapshot)
+    yield runs_section(snapshot)
     yield _others(snapshot)
 
 
@@ -181,7 +181,7 @@ def _departures() -> str:
     return f"{len(DEPARTURES)} departures and choices, each with the claims that it may touch"
 
 
-def _runs(snapshot: Snapshot) -> Section:
+def runs_section(snapshot: Snapshot) -> Section:
     """Every run, those that do not count with their reasons, and the plan that they were trained under."""
     tables = [sources.run_table(snapshot.counting)] if len(snapshot.counting) else []
     if not snapshot.excluded.empty:
@@ -197,7 +197,7 @@ def _others(snapshot: Snapshot) -> Section:
     return Section("Others' results", text, [*peers, sources.not_attempted_table()], is_folded=True)
 
 
-def _facts(snapshot: Snapshot) -> str:
+def facts(snapshot: Snapshot) -> str:
     """``61 of 61 runs count, 22.1 h on CPU AMD EPYC; 9 public networks``."""
     runs = snapshot.counting
     devices = ", ".join(sorted(set(runs["device"].dropna())))

@@ -14,13 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
+import pandas as pd
+
 from reports.gathering import snapshot
 from reports.gathering.follow import Records, changes
 from reports.gathering.gather import gather
 from reports.gathering.snapshot import Snapshot
 from reports.page import render
 from reports.page.model import Report
-from reports.page.sections import comparisons, report
+from reports.page.sections import comparisons, facts, report, runs_section
 from reports.page.serve import serve
 from study.spec import InputError
 
@@ -68,29 +70,53 @@ def _ctrl_c(ended: Event) -> Iterator[None]:
 
 def rebuild(runs: Path, out: Path, ended: Event) -> None:
     """Build the report without drawn figures at each change of the records."""
-    records = Records(runs)
+    records, whole = Records(runs), None
     for names in changes(runs, ended):
         began = time.monotonic()
         records.read(names)
-        put(records.snapshot(), out, is_drawn=False)
+        whole = put(records.snapshot(), out, is_drawn=False, before=whole)
         took = time.monotonic() - began
         if sys.stdout.isatty():
             print(f"{len(records.found)} runs, {len(names)} read again; built in {took:.1f} s", flush=True)
         ended.wait(max(PAUSE, took))
 
 
-def put(gathered: Snapshot, out: Path, is_drawn: bool) -> None:
-    """Write the snapshot and the report; whoever reads a file meanwhile has the old one or the new one."""
+def put(gathered: Snapshot, out: Path, is_drawn: bool, before: Report | None = None) -> Report:
+    """Write the snapshot and the report; whoever reads a file meanwhile has the old one or the new one.
+
+    Args:
+        gathered: The runs.
+        out: Where the files go.
+        is_drawn: Whether figures are drawn, which takes most of the time.
+        before: The report of a moment ago; what new evaluations of unfinished runs cannot change is taken from it.
+    """
     with TemporaryDirectory(prefix=".", dir=out) as name:
         folder = Path(name)
         snapshot.write(gathered, folder)
-        whole = report(snapshot.read(folder), out)
+        again = snapshot.read(folder)
+        whole = (before and refresh(before, again)) or report(again, out)
         render.build(whole if is_drawn else with_growing(whole), folder, is_drawn)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             target = out / path.relative_to(folder)
             if not target.exists() or target.read_bytes() != path.read_bytes():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(path, target)
+    return whole
+
+
+def refresh(before: Report, gathered: Snapshot) -> Report | None:
+    """A report with the new evaluations of unfinished runs, which no verdict has; None if anything else is new."""
+    if any(not old.equals(new) for old, new in zip(_settled(before.snapshot), _settled(gathered), strict=True)):
+        return None
+    runs = runs_section(gathered)
+    sections = [runs if section.title == runs.title else section for section in before.sections]
+    return replace(before, snapshot=gathered, sections=sections, facts=facts(gathered))
+
+
+def _settled(gathered: Snapshot) -> list[pd.DataFrame]:
+    """The tables from which all but the curves is made."""
+    runs = gathered.runs[~gathered.runs["run"].isin(gathered.growing["run"])].reset_index(drop=True)
+    return [runs, gathered.responses, gathered.signals, gathered.blocks, gathered.deeper]
 
 
 def with_growing(whole: Report) -> Report:

@@ -22,7 +22,8 @@ from reports.gathering import snapshot
 from reports.gathering.follow import Records, changes
 from reports.gathering.gather import gather
 from reports.page.serve import PAGE, serve
-from study.recording.record import Record
+from reports.page.watch import put, refresh
+from study.recording.record import Record, write_json
 from study.spec import Spec
 from tests.reports.test_reports import write_run
 from tests.support import Start, refusal, wait_for
@@ -104,6 +105,19 @@ def test_a_run_that_is_taken_away_is_forgotten(runs: Path, following: list[set[s
     wait_for(lambda: SPECS[0].name in set().union(*following[1:]) and not (runs / SPECS[0].name).exists())
     records.read({SPECS[0].name})
     assert set(records.snapshot().runs["run"]) == {spec.name for spec in SPECS[1:]}
+
+
+def test_new_evaluations_alone_leave_the_rest_of_the_report_as_a_whole_build_has_it(runs: Path, tmp_path: Path) -> None:
+    record, rest = begin(runs, Spec("digits", 8, "A", "smoke", 1))
+    before = put(gather(runs), tmp_path, is_drawn=False)
+    append(record, rest[0])
+    put(gather(runs), tmp_path, is_drawn=False)
+    whole = (tmp_path / PAGE).read_text()
+    again = put(gather(runs), tmp_path, is_drawn=False, before=before)
+    assert again.answers is before.answers and (tmp_path / PAGE).read_text() == whole
+    write_json(record.folder / "summary.json", {**json.loads(rest[-1]), "weights_sha256": "a"})
+    (record.folder / "metrics.jsonl").write_text(rest[-1])
+    assert refresh(again, gather(runs)) is None, "a run has finished"
 
 
 def get(address: str, path: str) -> tuple[int, str]:
