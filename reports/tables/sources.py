@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from reports.judging.plan import plan
 from reports.paper import numbers as paper
 from reports.paper.numbers import Rerun
 from reports.tables.formats import NONE, anchor, short
-from reports.tables.table import Table, TableCell, Target
+from reports.tables.table import Link, Table, TableCell, Target
 from study.departures import DEPARTURES
 
 PEER_DEPTHS = {"cifar10": (20, 32, 44, 56, 110, 1202), "imagenet": (18, 34, 50, 101, 152)}
@@ -45,11 +46,11 @@ def _peer_key(rerun: Rerun) -> tuple[str, bool, str, str]:
     return "plain" if rerun.net.startswith("plain") else "ResNet", bool(rerun.excluded), rerun.block, rerun.source
 
 
-def _peer_row(reruns: Sequence[Rerun], depths: Sequence[int]) -> tuple[str, ...]:
+def _peer_row(reruns: Sequence[Rerun], depths: Sequence[int]) -> tuple[TableCell, ...]:
     by_depth = {rerun.depth: rerun.shown for rerun in reruns}
     first = reruns[0]
     return (
-        first.source,
+        _linked(first.source),
         first.net.split("-")[0],
         *(by_depth.get(depth, NONE) for depth in depths),
         first.trained_on or NONE,
@@ -57,6 +58,14 @@ def _peer_row(reruns: Sequence[Rerun], depths: Sequence[int]) -> tuple[str, ...]
         first.reported or NONE,
         _differs(reruns),
     )
+
+
+def _linked(source: str) -> TableCell:
+    """A source with its address, where it names a repository: ``owner/name`` or ``owner/name (issue 28)``."""
+    match = re.match(r"([\w-]+/[\w.-]+)(?: \((?:issue|pull request) (\d+)\))?", source)
+    if match is None:
+        return source
+    return Link(source, f"https://github.com/{match[1]}" + (f"/issues/{match[2]}" if match[2] else ""))
 
 
 def _length(rerun: Rerun) -> str:

@@ -7,17 +7,21 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from scipy import stats
 
 from reports.gathering.gather import gather
 from reports.judging.claims import CLAIMS
+from reports.judging.evidence import CIFAR, IMAGENET, Evidence
 from reports.judging.paired import Effect, Peers, above, page_trend, paired, peers_of, rises, within
 from reports.judging.peers import BY_CLAIM, PLAIN, RESIDUAL, PublicReruns, public_reruns
 from reports.page.render import texts
 from reports.page.sections import report
 from reports.paper import numbers as paper
 from reports.paper.numbers import Rerun, reruns
+from reports.tables.sources import peer_table
+from reports.tables.table import Link
 
 OF_2026 = ("AmroAbujabal/resnet-cifar-repro", "hhhhuangggg/resnet-cifar10-reproducti")  # found after the audit
 
@@ -279,6 +283,13 @@ def test_a_report_of_no_runs_fills_the_column(tmp_path: Path) -> None:
     table = files["tables/claims-cifar10-paper.csv"]
     assert "public re-runs" in table and "for: +1.93 (+1.51 to +2.35), 7 sources, 24 of 24, trend p < 0.001" in table
     assert "none published" in table and "decided by theirs alone" in files["REPORT.md"]
+
+
+def test_a_source_that_is_a_repository_is_linked() -> None:
+    rows = [row for c in (CIFAR, IMAGENET) for row in peer_table(Evidence(pd.DataFrame(), c)).rows]
+    links = {cell.text: cell.href for cell in (row[0] for row in rows) if isinstance(cell, Link)}
+    assert links["akamaster/pytorch_resnet_cifar10 (issue 28)"].endswith("/pytorch_resnet_cifar10/issues/28")
+    assert links["a-martyn/resnet"] == "https://github.com/a-martyn/resnet" and len(links) > 10
 
 
 def test_no_claim_of_a_scaled_down_comparison_has_public_re_runs() -> None:

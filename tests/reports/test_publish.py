@@ -78,14 +78,14 @@ def test_the_workspace_holds_fig_6_speed_and_rate(published: tuple[Cloud, Path])
 
 
 def test_the_report_mirrors_the_page_with_live_panels(published: tuple[Cloud, Path]) -> None:
-    """Every heading and table of REPORT.md, and for Fig. 6 the runs themselves, plain and residual."""
+    """The answers, every heading and table of REPORT.md, and for Fig. 6 the runs themselves, plain and residual."""
     cloud, out = published
     blocks = spec(cloud, "runs")["blocks"]
     text = json.dumps(blocks, ensure_ascii=False)
     for line in (out / "REPORT.md").read_text().splitlines()[1:]:
         if line.startswith("#"):
             assert line.lstrip("# ") in text, line
-        elif line.startswith("|"):
+        elif line.startswith(("|", "- ")):
             assert json.dumps(line, ensure_ascii=False)[1:-1] in text, line
     grids = [block for block in blocks if block["type"] == "panel-grid"]
     drawn = re.findall(r"figures/fig6-(\w+)-(\w+)\.svg", (out / "REPORT.md").read_text())
