@@ -14,6 +14,7 @@ from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Claim, Finding
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence, Net
 from reports.judging.peers import public_reruns
+from reports.judging.plan import plan
 from reports.judging.public import public_evidence
 from reports.paper import numbers as paper
 from reports.tables.cifar import trained
@@ -21,8 +22,9 @@ from reports.tables.formats import FEW, each_or_mean, percent
 from reports.tables.ours import values_of
 
 Findings = Sequence[tuple[Claim, Finding]]
-# The claims that decide it, the first that has its runs: training error over depths, or plain-56 against plain-20.
-DECIDING = ("C01", "C06")
+# The claims that decide it, the first that has its runs: the training error of plain nets over depths, plain-56 against
+# plain-20, and on ImageNet plain-34 against plain-18.
+DECIDING = ("C01", "C06", "C05")
 WORDS = {"supported": "yes", "contradicted": "no", "inconclusive": "open"}
 IN_MINIATURE = {"agrees": "yes, in miniature", "disagrees": "no, in miniature"}
 MOST_NAMED = 3  # networks that one sentence lists
@@ -68,20 +70,17 @@ def answers(snapshot: Snapshot, judged: dict[Comparison, Findings], tested: dict
 def _ours(snapshot: Snapshot, comparison: Comparison, found: Findings) -> Iterator[Answer]:
     """The answer of one comparison; none where it has no run, or where no claim on degradation is about it."""
     e = Evidence.of(snapshot, comparison)
-    finding = _deciding({claim.id: finding for claim, finding in found})
-    nets = trained(e)
-    if not nets or (finding is None and comparison not in (CIFAR, IMAGENET)):
-        return
-    if finding is None:
+    by_claim = {claim.id: finding for claim, finding in found}
+    nets, deciding = trained(e), _deciding(by_claim)
+    if deciding:
+        yield Answer(comparison.title, _word(by_claim[deciding]), _extremes(e, deciding), comparison)
+    elif nets and comparison in (CIFAR, IMAGENET):
         yield Answer(comparison.title, "open", _trained(e, nets), comparison)
-    else:
-        yield Answer(comparison.title, _word(finding), _extremes(e), comparison)
 
 
-def _deciding(found: Mapping[str, Finding]) -> Finding | None:
-    """The finding on degradation, of the first claim whose networks have runs."""
-    present = (found[claim] for claim in DECIDING if claim in found)
-    return next((finding for finding in present if not finding.missing), None)
+def _deciding(found: Mapping[str, Finding]) -> str | None:
+    """The first claim on degradation whose networks have runs."""
+    return next((claim for claim in DECIDING if claim in found and not found[claim].missing), None)
 
 
 def _word(finding: Finding) -> str:
@@ -90,12 +89,10 @@ def _word(finding: Finding) -> str:
     return WORDS[finding.verdict] + (" (interim)" if finding.interim else "")
 
 
-def _extremes(e: Evidence) -> str:
+def _extremes(e: Evidence, claim: str) -> str:
     """``Training error at 20 and 56 layers: plain 12.0/12.5 and 51.0 %, residual 9.8 and 9.5 % (n = 2, 1, 1, 1).``"""
-    plain = sorted(depth for depth, shortcut in trained(e) if shortcut == "none")
-    residual = {depth for depth, shortcut in trained(e) if shortcut != "none"}
-    depths = [depth for depth in plain if depth in residual] or plain
-    shallow, deep = depths[0], depths[-1]
+    depths = [net.depth for net in plan().claims[claim].nets if net.is_plain]
+    shallow, deep = min(depths), max(depths)
     nets: list[Net] = [(shallow, "none"), (deep, "none"), (shallow, "A"), (deep, "A")]
     errors = [values_of(e, net, "train_error") for net in nets]
     shown = [_short(values) for values in errors]
@@ -110,10 +107,9 @@ def _short(values: pd.Series[float]) -> str:
 
 
 def _trained(e: Evidence, nets: set[Net]) -> str:
-    """``2 of its 11 networks are trained: plain-20 9.31 % test error (the paper 9.66), ...``"""
-    named = [
-        _beside_the_paper(e, net) for net in sorted(nets, key=lambda net: (net[0], net[1] != "none"))[-MOST_NAMED:]
-    ]
+    """``2 of the paper's 10 networks have a run; test error plain-20 9.31 % (the paper 9.66), ...``"""
+    deepest = sorted(nets, key=lambda net: (net[0], net[1] != "none"))[-MOST_NAMED:]
+    named = [_beside_the_paper(e, net) for net in deepest]
     of = f"{len(nets & set(e.comparison.networks))} of the paper's {len(e.comparison.networks)} networks"
     return f"{of} have a run; test error {', '.join(named)}."
 
@@ -126,8 +122,8 @@ def _beside_the_paper(e: Evidence, net: Net) -> str:
 
 def _public(snapshot: Snapshot, tested: dict[str, Finding]) -> Iterator[Answer]:
     """The answer of networks that others published, once a repository has plain nets of two depths."""
-    finding = _deciding(tested)
-    if finding is None:
+    deciding = _deciding(tested)
+    if deciding is None:
         return
     e = public_evidence(snapshot.public)
     pairs = [e.net((depth, "none")).set_index("repository")["train_error"].astype(float) for depth in (20, 56)]
@@ -136,7 +132,7 @@ def _public(snapshot: Snapshot, tested: dict[str, Finding]) -> Iterator[Answer]:
         f"In training error plain-56 lies {' and '.join(f'{step:.1f}' for step in steps)} points above plain-20 "
         f"(n = {len(steps)} repositories)."
     )
-    yield Answer("CIFAR-10, networks that others published, tested by us", _word(finding), numbers)
+    yield Answer("CIFAR-10, networks that others published, tested by us", _word(tested[deciding]), numbers)
 
 
 def _nothing_yet() -> Answer:

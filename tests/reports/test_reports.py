@@ -17,6 +17,7 @@ import pytest
 from reports.__main__ import run as reports
 from reports.gathering import snapshot
 from reports.gathering.gather import gather
+from reports.judging.evidence import CIFAR
 from reports.page import readme, render
 from reports.page.found import read_found
 from reports.page.sections import report
@@ -239,3 +240,19 @@ def test_the_readme_says_how_much_of_the_paper_has_no_run_yet(tmp_path: Path) ->
     )
     assert "of its 19 networks 18; the [report](report/report.html)" in text
     assert re.findall(r"^\| (\S+)", text, re.MULTILINE) == ["network", "ResNet-20"]
+
+
+def test_a_whole_study_answers_yes_and_its_mirror_no() -> None:
+    whole = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")
+    said = [answer.text for answer in report(whole).answers]
+    assert said[0].startswith(
+        "CIFAR-10, the paper's recipe: yes. Training error at 20 and 56 layers: plain 1.3 and 5.8 %"
+    )
+    assert said[0].endswith("(n = 5, 5, 5, 5).") and said[1].startswith("ImageNet, the paper's recipe: yes.")
+    depths = {20: 56, 32: 44, 44: 32, 56: 20}
+    plain = (whole.runs["dataset"] == "cifar10") & (whole.runs["shortcut"] == "none")
+    turned = whole.runs["depth"].where(~plain, whole.runs["depth"].map(lambda depth: depths.get(depth, depth)))
+    (mirror,) = (
+        a for a in report(replace(whole, runs=whole.runs.assign(depth=turned))).answers if a.comparison == CIFAR
+    )
+    assert (mirror.comparison, mirror.word) == (CIFAR, "no") and "plain 5.8 and 1.3 %" in mirror.numbers
