@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.gathering.add import shorten
 from reports.gathering.snapshot import Snapshot
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
 from reports.judging.plan import plan
@@ -119,9 +120,9 @@ def _record(run: dict[Hashable, Any]) -> dict[str, str]:
 
 
 def _arguments(argv: Any) -> str:
-    """The recorded arguments as a command line; nothing where none are recorded."""
+    """The recorded arguments as a command line, without the machine's paths; nothing where none are recorded."""
     try:
-        return " ".join(map(str, json.loads(argv)))
+        return " ".join(map(str, json.loads(shorten(argv))))
     except (TypeError, ValueError):
         return ""
 

@@ -158,6 +158,13 @@ def test_names_from_elsewhere_are_shown_as_text() -> None:
     assert "javascript:" not in page and 'x" onload' not in page
 
 
+def test_no_path_of_a_machine_is_in_the_page() -> None:
+    whole = snapshot.read(SNAPSHOT)
+    runs = whole.runs.assign(argv='["train", "--depth=20", "--data=/home/me/data"]')
+    page = render.texts(report(replace(whole, runs=runs)))["report.html"]
+    assert "python -m study train --depth=20 --data=data" in page and "/home/me" not in page
+
+
 def test_a_wandb_url_is_linked() -> None:
     whole = snapshot.read(SNAPSHOT)
     runs = whole.runs.copy()
