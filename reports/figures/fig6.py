@@ -34,7 +34,10 @@ PLAIN, RESIDUAL = (
 DEEPEST: Net = (1202, "A")
 ZOOM, ZOOMED = paper.CIFAR10_STEPS / 2, {"test": (5.0, 10.0), "train": (0.0, 2.5)}
 
-LINES = "One line per run; the number at its end is the number of layers. Dotted lines: the learning rate drops."
+LINES = (
+    "One line per run, ten of a network at most; the number at its end is the number of layers. Dotted lines: the "
+    "learning rate drops."
+)
 WIDE_LINES = " Wide pale lines: the paper's own curves, digitised."
 PUBLIC = (
     " Diamonds right of each panel: networks that others published, tested by us, one for each repository; training "

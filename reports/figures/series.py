@@ -16,6 +16,7 @@ from reports.paper import numbers as paper
 from reports.tables.probes import of_comparison, of_net
 from study.spec import Family
 
+MOST_SEEDS = 10  # lines of one network, of its first seeds: more would hide each other, and tables have them all
 Source = Literal["ours", "paper", "public"]
 Mark = Literal["line", "dots", "hollow", "grey"]
 
@@ -138,7 +139,7 @@ def error_series(history: pd.DataFrame, e: Evidence, nets: Iterable[Net], split:
 def run_series(
     found: pd.DataFrame, e: Evidence, nets: Iterable[Net], x: str, y: str, mark: Mark = "line"
 ) -> Iterator[Series]:
-    """A column of a table against another one, a line for each run of the networks.
+    """A column of a table against another one, a line for each run of the networks, up to `MOST_SEEDS` of each.
 
     Args:
         found: The rows of all runs.
@@ -150,14 +151,14 @@ def run_series(
     """
     rows = of_comparison(found[["run", x, y]], e)
     for net in nets:
-        mine = of_net(rows, net)
+        mine = of_net(rows, net).sort_values(x, kind="stable")
         total = {"layer": net[0], "block": mine["block"].max() if x == "block" and len(mine) else 1}.get(x, 1)
-        runs = e.net(net)[["run", "seed"]].sort_values("seed")
+        at, values, places = mine[x].to_numpy() / total, mine[y].to_numpy(float), mine.groupby("run").indices
+        runs = e.net(net)[["run", "seed"]].sort_values("seed").head(MOST_SEEDS)
         for run, seed in runs.itertuples(index=False, name=None):
-            values = mine[mine["run"] == run].sort_values(x)
-            if values[y].notna().any():
-                label = f"{e.title(net)}, seed {seed}"
-                yield Series(net, label, tuple(values[x] / total), tuple(values[y].astype(float)), mark=mark)
+            mask = places.get(run, [])
+            if any(value == value for value in values[mask]):
+                yield Series(net, f"{e.title(net)}, seed {seed}", tuple(at[mask]), tuple(values[mask]), mark=mark)
 
 
 def paper_error_series(panels: Iterable[paper.CurvePanel], nets: Iterable[Net], split: str) -> Iterator[Series]:

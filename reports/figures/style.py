@@ -81,19 +81,23 @@ class Drawing:
         return self._figure(self.panels, self.columns)
 
     @cached_property
+    def _whole(self) -> Figure:
+        return self.figure()
+
+    @cached_property
     def svg(self) -> str:
         """All panels as one SVG on white ground; the same bytes each time."""
-        return compact(_saved(self.figure(), "svg", {"Date": None, "Creator": None}).decode(), "i", self.title)
+        return compact(_saved(self._whole, "svg", {"Date": None, "Creator": None}).decode(), "i", self.title)
 
     @cached_property
     def png(self) -> bytes:
         """All panels as a PNG; the same bytes each time."""
-        return _saved(self.figure(), "png", {"Software": None})
+        return _saved(self._whole, "png", {"Software": None})
 
     @cached_property
     def pdf(self) -> bytes:
         """All panels as a PDF; the same bytes each time."""
-        return _saved(self.figure(), "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+        return _saved(self._whole, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
 
     @cached_property
     def inline(self) -> str:
