@@ -233,8 +233,8 @@ MUTANTS = (
     Mutant(
         "the answer takes the last claim that decides",
         "reports/page/answer.py",
-        'DECIDING = ("C01", "C06")',
-        'DECIDING = ("C21", "C06")',
+        'DECIDING = ("C01", "C06", "C05")',
+        'DECIDING = ("C21", "C06", "C05")',
         "reports/test_reports.py",
     ),
     Mutant(
