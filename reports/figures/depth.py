@@ -12,7 +12,7 @@ from reports.figures.style import NARROW, Drawing
 from reports.figures.words import degradation, ends, extremes, finals
 from reports.gathering.snapshot import Snapshot
 from reports.judging.evidence import CIFAR, Comparison, Evidence, Net
-from reports.judging.public import public_evidence
+from reports.judging.public import public_if_any
 from reports.paper import numbers as paper
 from study.recipes import RECIPES
 
@@ -24,7 +24,7 @@ ASIDE = 0.18  # how far right of ours public networks stand, in categories
 
 def final_errors(snapshot: Snapshot) -> Drawing:
     """The figure: the paper's own protocol, then the longest one that is scaled down and has both kinds of networks."""
-    public = public_evidence(snapshot.public) if len(snapshot.public.networks) else None
+    public = public_if_any(snapshot.public)
     evidence = [Evidence.of(snapshot, comparison) for comparison in (CIFAR, *_scaled_down(snapshot))]
     panels = [panel for e in evidence for panel in _panels(e, public if e.comparison == CIFAR else None)]
     others = " Grey diamonds: networks that others published, tested by us." if public else ""

@@ -6,19 +6,19 @@ All are of `Snapshot.results`, as in the tables.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import mean, stdev
+from statistics import mean
+
+import pandas as pd
 
 from reports.figures.series import FINAL
 from reports.judging.evidence import Evidence, Net
-
-LEAST = 4  # seeds from which on a standard deviation is said; of fewer each value is
+from reports.tables.formats import FEW, each_or_mean
 
 
 def values(errors: Sequence[float]) -> str:
-    """``14.97, 39.44`` of few seeds, ``1.31 ± 0.04 (n = 5)`` of at least `LEAST`."""
-    if len(errors) < LEAST:
-        return ", ".join(f"{error:.2f}" for error in errors)
-    return f"{mean(errors):.2f} ± {stdev(errors):.2f} (n = {len(errors)})"
+    """``14.97, 39.44`` of few seeds, ``1.31 ± 0.04 (n = 5)`` where the tables show a deviation, too."""
+    shown = each_or_mean(pd.Series(errors, dtype=float))
+    return shown if len(errors) < FEW else f"{shown} (n = {len(errors)})"
 
 
 def finals(e: Evidence, net: Net, split: str) -> list[float]:

@@ -38,6 +38,11 @@ def public_evidence(public: Public) -> Evidence:
     return Evidence(networks.assign(**own, **errors), CIFAR, is_public=True)
 
 
+def public_if_any(public: Public) -> Evidence | None:
+    """`public_evidence`, where there are any public networks."""
+    return public_evidence(public) if len(public.networks) else None
+
+
 def _percent(networks: pd.DataFrame, split: str) -> pd.Series[float]:
     return 100 * networks[f"{split}/wrong"].astype(float) / networks[f"{split}/seen"].astype(float)
 

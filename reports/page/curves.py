@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from reports.figures.palette import kind
 from reports.gathering.add import shorten
 from reports.gathering.snapshot import Snapshot
-from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
+from reports.judging.evidence import CIFAR, Comparison, Evidence
 from reports.judging.plan import plan
 from reports.judging.public import public_evidence
 from reports.paper import numbers as paper
@@ -21,7 +22,6 @@ from study.recording.evaluation import TEST_ERROR, TRAIN_ERROR
 
 MOST_POINTS = 12_000  # of all curves together, test and training error: a hundred runs of 64 evaluations
 Steps = dict[tuple[int, ...], int]  # the steps of curves, and their places in the list
-PANELS = {CIFAR: paper.FIG6_PANELS, IMAGENET: paper.FIG4_PANELS}
 
 
 def curves(snapshot: Snapshot, comparisons: Sequence[Comparison]) -> str:
@@ -29,20 +29,16 @@ def curves(snapshot: Snapshot, comparisons: Sequence[Comparison]) -> str:
 
     Args:
         snapshot: The runs.
-        comparisons: Those whose curves the reader can choose.
+        comparisons: Those whose curves the reader can choose, the paper's own on CIFAR-10 among them.
     """
     slugs = [comparison.slug for comparison in comparisons]
     steps: Steps = {}
+    papers = slugs.index(CIFAR.slug)
     content = {
         "protocols": [_protocol(comparison) for comparison in comparisons],
         **_runs(snapshot, slugs, steps),
-        "paper": [
-            line
-            for comparison in comparisons
-            for _, _, file in PANELS.get(comparison, {}).values()
-            for line in _papers(file, slugs.index(comparison.slug), steps)
-        ],
-        "public": list(_public(snapshot)) if CIFAR in comparisons else [],
+        "paper": [line for panel in paper.FIG6_PANELS.values() for line in _papers(panel, papers, steps)],
+        "public": list(_public(snapshot)),
         "steps": list(steps),
     }
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
@@ -56,7 +52,7 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
         "title": comparison.title,
         "steps": recipe.steps,
         "drops": list(recipe.drops),
-        "top": 20 if comparison == CIFAR else 60 if comparison == IMAGENET else 100,
+        "top": paper.FIG6_TOP if comparison == CIFAR else 100,
         "chance": chance,
     }
 
@@ -87,7 +83,7 @@ def _run(run: dict[Hashable, Any], rows: pd.DataFrame | None, slugs: Sequence[st
         "run": run["run"],
         "p": _index(slugs, f"{run['dataset']}-{run['recipe']}"),
         "depth": int(run["depth"]),
-        "kind": "plain" if run["shortcut"] == "none" else "residual",
+        "kind": kind((run["depth"], run["shortcut"])),
         "seed": int(run["seed"]),
         **({} if rows is None else {"steps": _place(rows["step"], steps), **_curve(rows)}),
     }
@@ -142,14 +138,14 @@ def _hundredths(values: Iterable[float]) -> list[int | None]:
     return [None if math.isnan(value) else round(100 * float(value)) for value in values]
 
 
-def _papers(file: str, protocol: int, steps: Steps) -> Iterable[dict[str, Any]]:
-    """The paper's digitised curves of one file, thinned to what a screen shows."""
+def _papers(panel: paper.CurvePanel, protocol: int, steps: Steps) -> Iterable[dict[str, Any]]:
+    """The paper's digitised curves of one panel, thinned to what a screen shows."""
+    _, shortcut, file = panel
     for (label, split), rows in paper.curves(file).groupby(["net", "split"]):
-        kind, depth = str(label).rsplit("-", 1)
+        depth = int(str(label).rsplit("-", 1)[1])
         points = rows.iloc[:: max(1, len(rows) // 64)]
         curve = {"steps": _place(points["step"], steps), "error": _hundredths(points["error"])}
-        kind = "plain" if kind == "plain" else "residual"
-        yield {"p": protocol, "kind": kind, "depth": int(depth), "split": split, **curve}
+        yield {"p": protocol, "kind": kind((depth, shortcut)), "depth": depth, "split": split, **curve}
 
 
 def _public(snapshot: Snapshot) -> Iterable[dict[str, Any]]:
@@ -158,6 +154,6 @@ def _public(snapshot: Snapshot) -> Iterable[dict[str, Any]]:
         return
     e: Evidence = public_evidence(snapshot.public)
     for net in e.results.to_dict("records"):
-        kind = "plain" if net["shortcut"] == "none" else "residual"
         ends = {split: round(float(net[f"{split}_error"]), 2) for split in ("test", "train")}
-        yield {"of": net["repository"], "kind": kind, "depth": int(net["depth"]), **ends}
+        which = {"kind": kind((net["depth"], net["shortcut"])), "depth": int(net["depth"])}
+        yield {"of": net["repository"], **which, **ends}

@@ -66,18 +66,17 @@ def every_file(whole: Report) -> dict[str, str | bytes]:
     """Every file of the report, by name."""
     figures = ((drawing, kind) for drawing in whole.drawings for kind in FIGURE_KINDS)
     return {
-        **texts(whole),
-        "report.html": page(whole),
+        **texts(whole, is_drawn=True),
         **{f"figures/{drawing.name}.{kind}": getattr(drawing, kind) for drawing, kind in figures},
     }
 
 
-def texts(whole: Report) -> dict[str, str]:
-    """The files for which nothing is drawn, by name; they are the same on every machine."""
+def texts(whole: Report, is_drawn: bool = False) -> dict[str, str]:
+    """The files of text, by name; without drawn figures they are the same on every machine."""
     return {
         "claims.json": json.dumps(claims(whole), indent=2) + "\n",
         "REPORT.md": markdown_page(whole),
-        "report.html": page(whole, is_drawn=False),
+        "report.html": page(whole, is_drawn),
         **{f"tables/{table.name}.csv": to_csv(table) for table in whole.tables},
         **{f"tables/{table.name}.tex": to_tex(table) for table in whole.tables},
     }

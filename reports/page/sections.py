@@ -16,7 +16,7 @@ from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Finding
 from reports.judging.claims import judge_all
 from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
-from reports.judging.public import judge_public, public_evidence
+from reports.judging.public import judge_public, public_if_any
 from reports.page.answer import Findings, answers
 from reports.page.found import FILE, Found, read_found
 from reports.page.model import Report, Section
@@ -25,7 +25,7 @@ from reports.tables import cifar, imagenet, sources
 from reports.tables.claims import claim_table
 from reports.tables.cost import cost_table, protocol_table
 from reports.tables.coverage import coverage
-from reports.tables.formats import duration
+from reports.tables.formats import devices, duration
 from reports.tables.probes import deeper_table, gradient_table, of_comparison
 from reports.tables.public import effect_table, public_table
 from reports.tables.table import Table
@@ -86,15 +86,16 @@ def _claims(comparison: Comparison, found: Findings, tested: Mapping[str, Findin
 
 def _sections(snapshot: Snapshot, shown: Sequence[Comparison]) -> Iterator[Section]:
     """The sections in order; empty ones among them."""
-    cifar_like = [each for each in shown if each.family == "cifar"]
-    evidence = [Evidence.of(snapshot, each) for each in cifar_like]
-    yield _fig6(snapshot, evidence)
-    yield _table6(snapshot, evidence)
-    yield _residual(snapshot, [Evidence.of(snapshot, each) for each in shown])
-    yield _coverage(snapshot, cifar_like)
-    yield from (_imagenet(snapshot, each) for each in shown if each.family == "imagenet")
+    evidence = [Evidence.of(snapshot, each) for each in shown]
+    cifar_like = [e for e in evidence if e.comparison.family == "cifar"]
+    yield _fig6(snapshot, cifar_like)
+    yield _table6(snapshot, cifar_like)
+    yield _residual(snapshot, evidence)
+    yield _coverage(snapshot, [e.comparison for e in cifar_like])
+    yield from (_imagenet(snapshot, e) for e in evidence if e.comparison.family == "imagenet")
     yield _cost(snapshot)
-    yield Section("Departures from the paper", _departures(), [sources.departure_table()], is_folded=True)
+    departures = f"{len(DEPARTURES)} departures and choices, each with the claims that it may touch"
+    yield Section("Departures from the paper", departures, [sources.departure_table()], is_folded=True)
     yield runs_section(snapshot)
     yield _others(snapshot)
 
@@ -102,20 +103,16 @@ def _sections(snapshot: Snapshot, shown: Sequence[Comparison]) -> Iterator[Secti
 def _fig6(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
     """Error against step: the paper's protocol first, all others folded; the page's script draws them together."""
     first, *others = evidence
-    drawings = [*fig1(snapshot.history, first), fig6(snapshot.history, first, _public(snapshot))]
+    drawings = [*fig1(snapshot.history, first), fig6(snapshot.history, first, public_if_any(snapshot.public))]
     curves = [(e, fig6(snapshot.history, e)) for e in others]
     folds = [Section(f"Curves: {e.comparison.title}", drawings=[drawing]) for e, drawing in curves if drawing.panels]
     return Section("Fig. 6: error against step", drawings=drawings, folds=folds)
 
 
-def _public(snapshot: Snapshot) -> Evidence | None:
-    return public_evidence(snapshot.public) if len(snapshot.public.networks) else None
-
-
 def _table6(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
     """Table 6, and folded: the same of other protocols, other methods, public networks."""
     first, *others = evidence
-    public = _public(snapshot)
+    public = public_if_any(snapshot.public)
     folds = [Section(f"Errors: {e.comparison.title}", tables=[cifar.error_table(e)]) for e in others]
     tested = [table for table in (public_table(public), effect_table(public)) if table.rows] if public else []
     folds += [Section("Public networks, tested by us", tables=tested)] if tested else []
@@ -154,9 +151,9 @@ def _coverage(snapshot: Snapshot, shown: Sequence[Comparison]) -> Section:
     return Section("What has been run, and what has not", text, coverage=coverage(snapshot, shown))
 
 
-def _imagenet(snapshot: Snapshot, comparison: Comparison) -> Section:
+def _imagenet(snapshot: Snapshot, e: Evidence) -> Section:
     """Tables 1 to 5 and Fig. 4 by the paper's recipe, the errors alone by another one; folded until it has a run."""
-    e = Evidence.of(snapshot, comparison)
+    comparison = e.comparison
     if comparison != IMAGENET:
         return Section(comparison.title, tables=[cifar.error_table(e)], drawings=[fig6(snapshot.history, e)])
     is_empty = comparison.of(snapshot.results).empty
@@ -175,10 +172,6 @@ def _imagenet(snapshot: Snapshot, comparison: Comparison) -> Section:
 def _cost(snapshot: Snapshot) -> Section:
     """Cost of each protocol; that of each cell has files of its own."""
     return Section("Cost", tables=[protocol_table(snapshot.results)] if len(snapshot.results) else [])
-
-
-def _departures() -> str:
-    return f"{len(DEPARTURES)} departures and choices, each with the claims that it may touch"
 
 
 def runs_section(snapshot: Snapshot) -> Section:
@@ -200,8 +193,7 @@ def _others(snapshot: Snapshot) -> Section:
 def facts(snapshot: Snapshot) -> str:
     """``61 of 61 runs count, 22.1 h on CPU AMD EPYC; 9 public networks``."""
     runs = snapshot.counting
-    devices = ", ".join(sorted(set(runs["device"].dropna())))
     ours = f"{len(runs)} of {len(snapshot.runs)} runs count"
-    time = f", {duration(runs['hours'].sum())} on {devices}" if len(runs) else ""
+    time = f", {duration(runs['hours'].sum())} on {devices(runs)}" if len(runs) else ""
     public = f"; public networks, tested by us: {count(snapshot.public)}" if len(snapshot.public.networks) else ""
     return f"{ours}{time}{public}."

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.judging.evidence import Comparison
-from reports.tables.formats import duration, linked
+from reports.tables.formats import devices, duration, linked
 from reports.tables.table import Table, TableCell, numbers
 
 COLUMNS = ("cell, all seeds", "runs", "time per run", "device hours", "images/s", "peak memory", "device")
@@ -42,7 +42,7 @@ def _protocol_row(comparison: Comparison, runs: pd.DataFrame) -> tuple[TableCell
         f"{duration(runs['hours'].min())} to {duration(runs['hours'].max())}",
         _device_hours(runs),
         f"{speeds.min():,.0f} to {speeds.max():,.0f}",
-        ", ".join(sorted(set(runs["device"].dropna()))),
+        devices(runs),
     )
 
 
@@ -54,7 +54,7 @@ def _cost_row(cell: str, runs: pd.DataFrame) -> tuple[TableCell, ...]:
         _device_hours(runs),
         f"{runs['images_per_second'].median():,.0f}",
         f"{runs['peak_memory_mb'].max() / 1024:.1f} GiB",
-        ", ".join(sorted(set(runs["device"].dropna()))),
+        devices(runs),
     )
 
 

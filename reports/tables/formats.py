@@ -24,17 +24,17 @@ def spread(values: pd.Series[float], failed: int = 0) -> str:
     values = values.dropna()
     if values.empty:
         return f"failed ({_runs(0, failed)})" if failed else NONE
-    return f"{each_or_mean(values, 2)} ({_runs(len(values), failed)})"
+    return f"{each_or_mean(values)} ({_runs(len(values), failed)})"
 
 
-def each_or_mean(values: pd.Series[float], digits: int = 2) -> str:
+def each_or_mean(values: pd.Series[float]) -> str:
     """``14.97, 39.44`` for fewer than `FEW` values, else ``8.71 ± 0.12``: a deviation of three values says nothing."""
     if values.empty:
         return NONE
     if len(values) < FEW:
-        return ", ".join(f"{value:.{digits}f}" for value in values)
+        return ", ".join(percent(value) for value in values)
     mean, std = mean_std(list(values))
-    return f"{mean:.{digits}f} ± {std:.{digits}f}"
+    return f"{mean:.2f} ± {std:.2f}"
 
 
 def best(values: pd.Series[float], failed: int = 0) -> str:
@@ -83,6 +83,11 @@ def p_value(p: float) -> str:
     if math.isnan(p):
         return NONE
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def devices(runs: pd.DataFrame) -> str:
+    """The devices that runs were trained on, each once."""
+    return ", ".join(sorted(set(runs["device"].dropna())))
 
 
 def short(digest: object) -> str:

@@ -139,6 +139,10 @@ def test_everything_is_there_without_scripts(browser: Browser, built: dict[str, 
     context.close()
 
 
+def test_the_script_is_short() -> None:
+    assert len((ROOT / "reports" / "page" / "templates" / "page.js").read_text().splitlines()) <= 300
+
+
 def test_ids_are_unique_and_every_link_leads_somewhere(page: Page, built: dict[str, Path]) -> None:
     opened(page, built["committed"])
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")

@@ -47,7 +47,6 @@
   }
 
   const showRecords = (runs) => show(`Records: ${runs.length}`, ...runs.map(record));
-
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-runs]");
     const runs = link ? link.dataset.runs.split(" ").map((place) => data.runs[place]) : [];
