@@ -24,12 +24,17 @@ SHORTCUTS: tuple[str, ...] = get_args(Shortcut)
 IMAGENET_DEPTHS = (18, 34, 50, 101, 152)  # Table 1
 FIRST_BOTTLENECK_DEPTH = 50  # Table 1: deeper networks have bottleneck blocks and projections (option B)
 LARGEST_SEED = 2**31 - 1
+LARGEST_DEPTH = 10_000  # eight times the paper's deepest; a larger number is a slip
 # Renamed on 2026-11-25: older flags, sweep files and records are read under the new name.
 RENAMED_RECIPES = {("digits", "paper"): "mini"}
 
 
 class InputError(ValueError):
     """Wrong input that the user can correct: one line that says what is wrong and what to do (exit status 2)."""
+
+
+class MachineError(RuntimeError):
+    """What the user asked for was right, but the machine could not go on: one line with what to do (exit status 1)."""
 
 
 @dataclass(frozen=True, order=True)
@@ -65,10 +70,10 @@ class Spec:
         object.__setattr__(self, "recipe", RENAMED_RECIPES.get((self.dataset, self.recipe), self.recipe))
         if not re.fullmatch(r"[a-z0-9]+", self.recipe):
             raise InputError(
-                f"recipe {self.recipe!r} is not a recipe name; one has small letters and digits only, as in 'paper'"
+                f"recipe {shown(self.recipe)} is not a name of one, which has small letters and digits only, as 'paper'"
             )
         if not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED:
-            raise InputError(f"seed {self.seed!r} must be a whole number from 0 to {LARGEST_SEED}")
+            raise InputError(f"seed {shown(self.seed)} must be a whole number from 0 to {LARGEST_SEED}")
 
     @property
     def name(self) -> str:
@@ -117,14 +122,14 @@ class Spec:
         """
         match = NAME.fullmatch(name)
         if match is None:
-            raise InputError(f"{name!r} is not a run name; one looks like cifar10-56-none-paper-s0")
+            raise InputError(f"{shown(name)} is not a run name; one looks like cifar10-56-none-paper-s0")
         dataset, depth, shortcut, recipe, seed = match.groups()
         return cls(dataset, int(depth), shortcut, recipe, int(seed))  # type: ignore[arg-type]
 
 
 FACTORS: tuple[str, ...] = tuple(field.name for field in fields(Spec))
 WHOLE_NUMBERS: tuple[str, ...] = tuple(field.name for field in fields(Spec) if field.type in (int, "int"))
-NAME = re.compile(rf"([a-z0-9]+)-(\d+)-({'|'.join(SHORTCUTS)})-([a-z0-9]+)-s(\d+)")
+NAME = re.compile(rf"([a-z0-9]+)-(\d+)-({'|'.join(SHORTCUTS)})-([a-z0-9]+)-s(\d+)", re.ASCII)
 
 
 def title(dataset: str, depth: int, shortcut: str) -> str:
@@ -147,6 +152,16 @@ def _only_shortcut(dataset: str, depth: int) -> str | None:
             return "B" if depth >= FIRST_BOTTLENECK_DEPTH else None
 
 
+def shown(value: object) -> str:
+    """A value as a message quotes it: on one line, and no longer than that.
+
+    >>> shown("paper"), len(shown("a" * 10_000))
+    ("'paper'", 100)
+    """
+    text = str(value) if isinstance(value, Exception) else repr(value)
+    return " ".join(text.split())[:100]
+
+
 def check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse a value that is not among the choices.
 
@@ -154,12 +169,12 @@ def check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
         InputError: the message names the value and the choices.
     """
     if value not in choices:
-        raise InputError(f"{what} {str(value)!r} is unknown; choose one of: {', '.join(choices)}")
+        raise InputError(f"{what} {shown(str(value))} is unknown; choose one of: {', '.join(choices)}")
 
 
 def _check_depth(dataset: str, depth: object) -> None:
     if not isinstance(depth, int) or isinstance(depth, bool):
-        raise InputError(f"depth {depth!r} must be a whole number")
+        raise InputError(f"depth {shown(depth)} must be a whole number")
     match FAMILIES[dataset]:
         case "cifar":
             _check_cifar_depth(depth)
@@ -168,6 +183,8 @@ def _check_depth(dataset: str, depth: object) -> None:
 
 
 def _check_cifar_depth(depth: int) -> None:
+    if depth > LARGEST_DEPTH:
+        raise InputError(f"depth {str(depth)[:20]} is above {LARGEST_DEPTH:,}, eight times the paper's deepest network")
     if depth < 8 or (depth - 2) % 6:
         below = max(8, depth - (depth - 2) % 6)
         raise InputError(

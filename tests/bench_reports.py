@@ -26,9 +26,10 @@ from zlib import crc32
 import numpy as np
 
 from reports.gathering import snapshot
-from study.recording.record import write_json
+from study.recording.files import write_json
 from study.spec import Spec
 from tests.fixtures.make_snapshot import cells, history, make
+from tests.records import ENDED, PROVENANCE, digest
 from tests.support import ENVIRONMENT, ROOT
 
 NETWORKS = len(cells(1))
@@ -83,9 +84,9 @@ def write_record(folder: Path, spec: Spec, rows: list[dict[str, object]]) -> tup
     folder.mkdir(parents=True)
     lines = [json.dumps(row) + "\n" for row in rows]
     write_json(folder / "spec.json", spec.factors)
-    write_json(folder / "provenance.json", {"precision": "32"})
+    write_json(folder / "provenance.json", PROVENANCE)
     (folder / "metrics.jsonl").write_text("".join(lines))
-    write_json(folder / "summary.json", {**rows[-1], "weights_sha256": spec.name, "parameters": 1})
+    write_json(folder / "summary.json", {**rows[-1], **ENDED, "weights_sha256": digest(spec.name)})
     return folder / "metrics.jsonl", lines
 
 

@@ -177,8 +177,8 @@ MUTANTS = (
     Mutant(
         "a repeated step is recorded again",
         "study/recording/record.py",
-        'row["step"] <= last',
-        'row["step"] < last',
+        'row["step"] <= self._last',
+        'row["step"] < self._last',
         "recording/test_record.py",
     ),
     Mutant(
@@ -352,8 +352,8 @@ MUTANTS = (
     Mutant(
         "a torn line is cut off too late",
         "study/recording/record.py",
-        'rfind(b"\\n") + 1)',
-        'rfind(b"\\n") + 2)',
+        'rfind(b"\\n") + 1]',
+        'rfind(b"\\n") + 2]',
         "recording/test_record.py",
     ),
     Mutant(
@@ -366,15 +366,15 @@ MUTANTS = (
     Mutant(
         "a disk needs room for one checkpoint only",
         "study/machine/device.py",
-        "needed = 2 * checkpoint",
+        "needed = 3 * checkpoint",
         "needed = checkpoint",
         "machine/test_device.py",
     ),
     Mutant(
         "processes outlive their parent",
-        "study/machine/device.py",
-        "PR_SET_PDEATHSIG, signal.SIGKILL)",
-        "PR_SET_PDEATHSIG, 0)",
+        "study/machine/parent.py",
+        "prctl(PR_SET_PDEATHSIG, signum)",
+        "prctl(PR_SET_PDEATHSIG, 0)",
         "machine/test_device.py",
     ),
     Mutant(

@@ -37,7 +37,7 @@ def add(before: Snapshot, given: Snapshot) -> tuple[Snapshot, list[str]]:
     tables = (_joined(getattr(before, table), getattr(given, table), stays) for table in TABLES)
     joined = Snapshot(*tables, public=before.public)
     lines = [_difference(run, run in stays) for run in differing]
-    return replace(joined, runs=exclude_copies(joined.runs)), lines
+    return replace(joined, runs=exclude_copies(joined.runs, joined.history)), lines
 
 
 def shorten(argv: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -21,7 +21,8 @@ from reports.gathering.tables import (
 )
 from study.recipes import RECIPES, recipe_for
 from study.recording.evaluation import COUNT_COLUMNS, SUMMARY_COLUMNS, Row
-from study.recording.record import Run
+from study.recording.run import Run
+from study.recording.soundness import contradictions, is_finite
 
 
 def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
@@ -33,12 +34,17 @@ def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
     """
     rows = [_run_row(name, run, excluded.get(name) or exclusion_reason(run)) for name, run in runs.items()]
     unreadable = {name: why for name, why in excluded.items() if name not in runs}
-    rows += [{"run": name, "state": "unreadable", "counts": False, "reason": why} for name, why in unreadable.items()]
+    rows += [
+        {"run": visible(name), "state": "unreadable", "counts": False, "reason": visible(why)}
+        for name, why in unreadable.items()
+    ]
     history = [{"run": name, **row} for name, run in runs.items() for row in run.history]
     found = _frame(rows, RUN_COLUMNS, [name for name in SUMMARY_COLUMNS if name not in COUNT_COLUMNS] + PROTOCOLS)
+    measures = [name for name in HISTORY_COLUMNS if name not in ("run", *COUNT_COLUMNS)]
+    curves = _frame(history, HISTORY_COLUMNS, measures)
     return Snapshot(
-        exclude_copies(found),
-        _frame(history, HISTORY_COLUMNS, [name for name in HISTORY_COLUMNS if name not in ("run", *COUNT_COLUMNS)]),
+        exclude_copies(found, curves),
+        curves,
         response_table({name: run.responses for name, run in runs.items() if run.responses}),
         *probe_tables({name: run.probes for name, run in runs.items() if run.probes}),
     )
@@ -76,15 +82,23 @@ def _frame(rows: Sequence[Row], columns: Sequence[str], measures: Sequence[str])
 
 def _run_row(name: str, run: Run, reason: str) -> dict[str, Any]:
     summary = run.summary or (run.history[-1] if run.history else {})
-    return {
+    url = run.url if run.url and re.fullmatch(r"https?://[^\s]+", run.url) else None
+    row = {
         "run": name,
         **run.spec.factors,
-        **{"state": run.state, "counts": not reason, "reason": reason, "source": "recorded", "url": run.url},
+        **{"state": run.state, "counts": not reason, "reason": reason, "source": "recorded", "url": url},
         **{key: summary.get(key) for key in (*SUMMARY_COLUMNS, *PROTOCOLS)},
         **{key: json.dumps(summary[key]) for key in MEMBERS if key in summary},
         **run.covariates,
         "argv": json.dumps(run.covariates["argv"] or []),
     }
+    return {key: visible(value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def visible(text: str) -> str:
+    """A text without characters that are not seen but change how others are, as those that turn its direction."""
+    hidden = {"Cc", "Cf"}
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c for c in text)
 
 
 def exclusion_reason(run: Run) -> str:
@@ -94,32 +108,34 @@ def exclusion_reason(run: Run) -> str:
     steps = recipe_for(run.spec).steps
     if run.summary is None:
         return f"{run.state} at step {run.history[-1]['step'] if run.history else 0:,} of {steps:,}"
+    if lost := next((row["step"] for row in run.history if not is_finite(row)), None):
+        return f"{DIVERGED}: its loss is not a number at step {lost:,}"
     if run.summary["step"] < steps and run.summary.get("warm_until", 0) is None:
         return f"{STUCK}: it ended at step {run.summary['step']:,} of {steps:,}"
     if run.summary["step"] != steps or not run.history or run.history[-1]["step"] != steps:
         return f"no evaluation after its last step, {steps:,}"
-    seen = [row["step"] for row in run.history]
-    if any(later <= earlier for earlier, later in pairwise(seen)):
-        return "its steps do not increase: two records were mixed"
-    lost = next((row["step"] for row in [*run.history, run.summary] if _not_numbers(row)), None)
-    return "" if lost is None else f"{DIVERGED}: its loss is not a number at step {lost:,}"
+    return next(contradictions(recipe_for(run.spec), run.history, run.summary, run.confusion), "")
 
 
-def _not_numbers(row: Row) -> bool:
-    return any(math.isnan(row[key]) for key in ("train/loss", "test/loss"))
-
-
-def exclude_copies(runs: pd.DataFrame) -> pd.DataFrame:
-    """Two runs cannot end with identical weights by chance: the later by name does not count.
+def exclude_copies(runs: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """Two runs cannot end with identical weights, or have identical losses, by chance: the later does not count.
 
     Args:
         runs: Rows of `RUN_COLUMNS`, in the order of their names.
+        history: Rows of `HISTORY_COLUMNS`.
     """
-    counting = runs[runs["counts"].astype(bool) & runs["weights_sha256"].notna()]
-    first = counting.groupby("weights_sha256")["run"].transform("first")
-    copies = first[first != counting["run"]]
-    reasons = {row: f"a copy: its weights are identical to those of {run}" for row, run in copies.items()}
-    return runs.assign(
-        counts=runs["counts"].astype(bool) & ~runs.index.isin(copies.index),
-        reason=runs["reason"].where(~runs.index.isin(copies.index), runs.index.to_series().map(reasons)),
-    )
+    for what, values in (("weights are", runs["weights_sha256"]), ("losses are", runs["run"].map(_curves(history)))):
+        counting = runs[runs["counts"].astype(bool) & values.notna()]
+        first = counting.groupby(values.loc[counting.index])["run"].transform("first")
+        copies = first[first != counting["run"]]
+        reasons = {row: f"a copy: its {what} identical to those of {run}" for row, run in copies.items()}
+        runs = runs.assign(
+            counts=runs["counts"].astype(bool) & ~runs.index.isin(copies.index),
+            reason=runs["reason"].where(~runs.index.isin(copies.index), runs.index.to_series().map(reasons)),
+        )
+    return runs
+
+
+def _curves(history: pd.DataFrame) -> dict[str, int]:
+    """A digest of each run's training losses."""
+    return {str(run): hash(tuple(losses)) for run, losses in history.groupby("run")["train/loss"]}

@@ -12,7 +12,8 @@ from watchfiles import Change, watch
 from reports.gathering.gather import tabulate
 from reports.gathering.snapshot import Snapshot
 from study.recording.folders import divide, read_folder, run_folders
-from study.recording.record import CLIENT, MEASUREMENTS, PROBES, Run
+from study.recording.record import CLIENT, MEASUREMENTS, PROBES
+from study.recording.run import Run
 
 FILES = {f"{name}.json" for name in ("spec", "provenance", "summary", PROBES, *MEASUREMENTS)} | {"metrics.jsonl"}
 TOGETHER_MS, LOOK_MS = 300, 200  # changes up to so far apart come together; how often it is seen that the watch ends

@@ -10,7 +10,7 @@ from pathlib import Path
 from reports.gathering.collect import collect
 from reports.gathering.snapshot import Snapshot
 from study.recording.folders import read_runs
-from study.recording.record import Run
+from study.recording.run import Run
 
 
 def gather(folder: Path | None, wandb: str | None = None) -> Snapshot:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,13 @@ from rich.console import Console
 from rich.progress import track
 
 from study.recording.evaluation import Row, is_evaluation
-from study.recording.record import COVARIATES, State, read_json, write_json
-from study.recording.record import Run as Recorded
+from study.recording.files import Unreadable, read_json, write_json
+from study.recording.record import State
+from study.recording.run import COVARIATES
+from study.recording.run import Run as Recorded
+from study.recording.schema import Line, Responses, Summary, check
 from study.recording.wandb.account import check_account, check_project, wandb_call
-from study.spec import FACTORS, InputError, Spec
+from study.spec import FACTORS, InputError, Spec, shown
 
 if TYPE_CHECKING:
     from wandb.apis.public import Run
@@ -58,6 +62,8 @@ def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str,
     ours: list[tuple[Spec, Run]] = []
     for run in listed:
         try:
+            if not re.fullmatch(r"[\w-]+", run.id, re.ASCII):
+                raise InputError("its id is not one that W&B gives")
             ours.append((_spec(run), run))
         except InputError as error:
             excluded[run.id] = str(error)
@@ -68,7 +74,7 @@ def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str,
         for run_id, recorded in track(reading, "runs from W&B", console=console, disable=not console.is_terminal):
             try:
                 found.append(recorded.result())
-            except Incomplete as reason:
+            except (Incomplete, Unreadable) as reason:
                 excluded[run_id] = str(reason)
     return found, excluded
 
@@ -89,6 +95,8 @@ def _record(spec: Spec, run: Run, cache: Path) -> Recorded:
     """
     summary = {key: value for key, value in _numbers(run.summary_metrics).items() if not key.startswith("_")}
     is_finished = "ended" in summary  # the very last thing that a run writes; W&B's own state is no proof
+    if is_finished:
+        check(Summary, summary, "its summary")
     parts = _parts(run, is_finished, cache)
     state: State = "finished" if is_finished else "running" if run.state == "running" else "interrupted"
     covariates = {name: run.config.get(name) for name in COVARIATES}
@@ -121,9 +129,22 @@ def _parts(run: Run, is_finished: bool, cache: Path) -> Row:
     else:
         raise Incomplete(f"W&B returned {len(rows)} of {run.historyLineCount} rows; gather again")
     parts = {"rows": _evaluations(rows), "responses": _file(run, "responses.json") if is_finished else None}
+    _check(parts)
     cache.mkdir(parents=True, exist_ok=True)
     write_json(kept, parts, indent=None)
     return parts
+
+
+def _check(parts: Row) -> None:
+    """Make sure that rows and responses are what the study writes.
+
+    Raises:
+        Unreadable: They are something else.
+    """
+    for row in parts["rows"]:
+        check(Line, row, f"the row of step {shown(row['step'])}")
+    if parts["responses"] is not None:
+        check(Responses, parts["responses"], "responses.json")
 
 
 def _evaluations(rows: Iterable[Row]) -> list[Row]:

@@ -11,6 +11,7 @@ Nothing recorded is dropped: a run that does not count keeps its row and says wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,16 @@ import pandas as pd
 
 from reports.gathering.public import FOLDER as PUBLIC
 from reports.gathering.public import Public, read_public, write_public
-from reports.gathering.tables import MEMBERS, PROBE_COLUMNS, RUN_COLUMNS, no_probes, read_packed, write_packed
+from reports.gathering.tables import (
+    MEMBERS,
+    PROBE_COLUMNS,
+    RUN_COLUMNS,
+    as_it_was,
+    no_formula,
+    no_probes,
+    read_packed,
+    write_packed,
+)
 from study.recipes import RECIPES
 from study.recording.evaluation import TEST_ERROR, TRAIN_ERROR
 from study.spec import FACTORS, InputError, Spec
@@ -124,7 +134,8 @@ def write(snapshot: Snapshot, folder: Path) -> None:
     """Write the tables; the same snapshot gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     # A reason may quote an exception; a carriage return, which is not quoted, would end the row.
-    snapshot.runs.replace({"\r\n?": "\n"}, regex=True).to_csv(folder / "runs.csv", index=False)
+    plain = snapshot.runs.replace({"\r\n?": "\n"}, regex=True)
+    _texts(plain, no_formula).to_csv(folder / "runs.csv", index=False)
     for name in PACKED:
         write_packed(getattr(snapshot, name), folder / f"{name}.csv.gz")
     if len(snapshot.public.networks):
@@ -139,18 +150,31 @@ def read(folder: Path) -> Snapshot:
     """
     if not (folder / "runs.csv").exists():
         raise InputError(f"{folder} has no snapshot; run: python -m reports gather --runs=runs --out={folder}")
-    text = dict.fromkeys(("commit", "precision", "shortcut", "reason", "url", "torch", "plan", *MEMBERS), str)
+    text = dict.fromkeys(
+        ("commit", "precision", "shortcut", "reason", "url", "torch", "plan", "changed", *MEMBERS), str
+    )
     missing = {column: [""] for column in RUN_COLUMNS if column != "reason"}
     runs = pd.read_csv(
         folder / "runs.csv", dtype=text, keep_default_na=False, na_values=missing, float_precision="round_trip"
     )
-    runs = runs.reindex(columns=RUN_COLUMNS).astype(dict.fromkeys(("plan", *MEMBERS), object))
+    runs = _texts(runs, as_it_was)
+    runs = runs.reindex(columns=RUN_COLUMNS).astype(dict.fromkeys(("plan", "changed", *MEMBERS), object))
     renamed, counts = _renamed(runs), runs["counts"].astype(bool)  # of no rows pandas makes objects
     recipes = runs["run"].map({run: spec.recipe for run, spec in renamed.items()}).fillna(runs["recipe"])
     names = {run: run.replace(spec.former_name or run, spec.name) for run, spec in renamed.items()}
     packed = [_read(folder / f"{name}.csv.gz") for name in PACKED]
     tables = (frame.replace({"run": names}) for frame in (runs.assign(recipe=recipes, counts=counts), *packed))
     return Snapshot(*tables, public=read_public(folder / PUBLIC))
+
+
+def _texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with every text in it changed; its columns stay of the type that they are."""
+    columns = table.select_dtypes(["object", "string"])
+    changed = table.copy()
+    for name in columns:
+        cells = [change(cell) if isinstance(cell, str) else cell for cell in columns[name]]
+        changed[name] = pd.Series(cells, table.index, columns[name].dtype)
+    return changed
 
 
 def _renamed(runs: pd.DataFrame) -> dict[str, Spec]:

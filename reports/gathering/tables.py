@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from study.recording import evaluation
 from study.recording.evaluation import SUMMARY_COLUMNS
-from study.recording.record import COVARIATES
+from study.recording.run import COVARIATES
 from study.spec import FACTORS
 
 # What `study test` adds to a run, by the running averages of batch norm and by true ones.
@@ -54,6 +55,10 @@ PROBE_COLUMNS = {
 }
 
 
+# What a spreadsheet computes, however many quotes stand before it, so that one more can be taken off again.
+FORMULA = re.compile(r"'*(?:[=@\t\r]|[+-](?![\d.]))")
+
+
 def write_packed(table: pd.DataFrame, path: Path) -> None:
     """Write a table as ``.csv.gz``; the same table gives the same bytes."""
     with path.open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
@@ -68,3 +73,17 @@ def read_packed(path: Path) -> pd.DataFrame:
 def no_probes(name: str) -> pd.DataFrame:
     """A table of probes without rows."""
     return pd.DataFrame(columns=PROBE_COLUMNS[name])
+
+
+def no_formula(cell: str) -> str:
+    """Text that a spreadsheet does not take for a formula; numbers with a sign stay as they are.
+
+    >>> no_formula("=cmd()"), no_formula("-0.5 points"), no_formula("ResNet-56")
+    ("'=cmd()", '-0.5 points', 'ResNet-56')
+    """
+    return f"'{cell}" if FORMULA.match(cell) else cell
+
+
+def as_it_was(cell: str) -> str:
+    """The text from which `no_formula` made a cell."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

@@ -110,6 +110,7 @@ def _record(run: dict[Hashable, Any]) -> dict[str, str]:
         "weights": short(run["weights_sha256"]),
         "plan": short(run["plan"]) if isinstance(run["plan"], str) else "",
         "command": f"python -m study {arguments}" if arguments else "",
+        **({"changed": run["changed"]} if isinstance(run.get("changed"), str) else {}),
         "W&B": str(run["url"]) if str(run["url"]).startswith(("https://", "http://")) else "",
     }
     return {name: "" if text in ("nan", "nan %") else text for name, text in found.items()}

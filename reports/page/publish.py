@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.paper.numbers import FIG6_TOP
-from study.recording.record import read_json, write_json
+from study.recording.files import read_json, write_json
 from study.recording.wandb.account import check_account, check_project, wandb_call
 from study.spec import InputError
 

@@ -98,13 +98,19 @@ def _run_row(run: dict[Hashable, Any]) -> tuple[TableCell, ...]:
         Target(run["run"], anchor(run["run"]), url),
         f"{run['test/wrong']:.0f} of {run['test/seen']:.0f}",
         str(run["device"]),
-        str(run["precision"]),
+        _precision(run),
         f"{run['world_size']:.0f}",
         _commit(run),
         short(run["plan"]) if isinstance(run["plan"], str) else NONE,
         short(run["data_fingerprint"]),
         short(run["weights_sha256"]),
     )
+
+
+def _precision(run: dict[Hashable, Any]) -> str:
+    """The precision, with what changed between the sessions of the run, if anything did."""
+    changed = run.get("changed")
+    return f"{run['precision']} ({changed})" if isinstance(changed, str) else str(run["precision"])
 
 
 def _commit(run: dict[Hashable, Any]) -> str:

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
+from urllib.parse import quote
 
 from tabulate import tabulate
+
+from reports.gathering.tables import no_formula
 
 
 class Link(NamedTuple):
@@ -114,14 +117,15 @@ def _markdown_cell(cell: TableCell) -> str:
 
 def _markdown_link(escaped: str, href: str) -> str:
     """A link; a bracket in its text does not end it."""
-    return "[{}]({})".format(escaped.replace("]", "\\]"), href)
+    address = re.sub(r"[^\w.,:;/?#@!$&*+=%~-]", lambda found: quote(found.group()), href)
+    return "[{}]({})".format(escaped.replace("]", "\\]"), address)
 
 
 def to_csv(table: Table) -> str:
     """The table as CSV, for a spreadsheet."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([table.columns, *([text(cell) for cell in row] for row in table.rows)])
+    writer.writerows([table.columns, *([no_formula(text(cell)) for cell in row] for row in table.rows)])
     return buffer.getvalue()
 
 

@@ -17,8 +17,8 @@ from study.machine.device import has_cuda
 from study.machine.options import MachineOptions, Step
 from study.recipes import recipe_for
 from study.recording.bench_lines import Line
+from study.recording.files import read_json, write_json
 from study.recording.provenance import device_name
-from study.recording.record import read_json, write_json
 from study.spec import Spec
 
 

@@ -19,10 +19,11 @@ from study.bench import window
 from study.bench.arms import Contender, Ours
 from study.bench.together import count_together
 from study.bench.window import Count, Member
-from study.machine.device import die_with_parent, free_memory_mb, peak_memory_mb
+from study.machine.device import free_memory_mb, peak_memory_mb
 from study.machine.gpus import visible_gpus
 from study.machine.mps import shared_gpus
 from study.machine.options import StepMode
+from study.machine.parent import die_with_parent
 from study.recording.bench_lines import say
 from study.recording.record import Record
 from study.spec import InputError

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn, TypeAlias
 
 from study.machine.options import DEFAULTS, OPTIONS, MachineOptions, Option, flag
-from study.spec import InputError
+from study.spec import InputError, MachineError
 
 OFF = {"--wandb": "disabled", "--artifact": "off"}  # what False means, which is also how YAML reads an unquoted off
 
@@ -125,7 +125,7 @@ def _spell_flag(flag: str, value: str, switches: Collection[str]) -> list[str]:
 def entry(program: str, run: Callable[[Sequence[str]], int]) -> int:
     """Run a program on the arguments of this process and return its exit status.
 
-    An InputError becomes one line on standard error and status 2, Ctrl-C status 130.
+    An InputError becomes one line on standard error and status 2, a MachineError one and status 1, Ctrl-C status 130.
     """
     try:
         status = run(sys.argv[1:])
@@ -134,6 +134,9 @@ def entry(program: str, run: Callable[[Sequence[str]], int]) -> int:
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
+    except MachineError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # the reader of our output has closed it, as head does; Python would complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

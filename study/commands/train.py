@@ -6,10 +6,12 @@ import argparse
 
 from study.commands.flags import Verbs, add_options, read_options
 from study.machine.memory import keep_memory
+from study.machine.options import MachineOptions
+from study.machine.parent import follow_sweep
 from study.recipes import per_device_batch, recipe_for
-from study.recording.evaluation import Evaluation, describe
+from study.recording.files import Unreadable
 from study.recording.record import Record
-from study.spec import DATASETS, IMAGENET_DEPTHS, SHORTCUTS, Spec
+from study.spec import DATASETS, IMAGENET_DEPTHS, SHORTCUTS, InputError, Spec
 
 DEPTHS = ", ".join(map(str, IMAGENET_DEPTHS))
 
@@ -31,18 +33,24 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train the cell; return 0 at once if it is finished already."""
+    """Train the cell; return at once if it is finished already."""
+    follow_sweep()
     machine = read_options(options)
     spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
     per_device_batch(recipe_for(spec), machine.devices)
-    if summary := Record(machine.runs, spec).summary():  # before torch is imported, which takes seconds
-        print(f"{spec.name} is finished already: {describe(Evaluation.from_row(summary))}")
-        return 0
+    record = Record(machine.runs, spec)
+    try:
+        return record.say_end() if record.summary() else _train(record, machine)
+    except Unreadable as error:
+        raise InputError(f"{record.folder}: {error}; mend the file, or move the folder away to begin anew") from None
+
+
+def _train(record: Record, machine: MachineOptions) -> int:
     keep_memory()
     from study.bench.choose import choose
     from study.training.train import quiet, train
 
     quiet()
-    is_new = not Record(machine.runs, spec).provenance()  # a resumed run keeps how it takes its steps
-    machine, choice = choose(spec, machine) if is_new else (machine, None)
-    return train(spec, machine, choice)
+    is_new = not record.provenance()  # a resumed run keeps how it takes its steps
+    machine, choice = choose(record.spec, machine) if is_new else (machine, None)
+    return train(record.spec, machine, choice)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import resource
 import shutil
-import signal
 import sys
 import warnings
 from pathlib import Path
@@ -17,19 +15,12 @@ import torch
 from study.machine.options import Precision
 from study.spec import InputError
 
-PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 FLOAT_BYTES = 4
 RECORD_BYTES = 50 * 2**20  # a record without its checkpoints is smaller
 STATUS = Path("/proc/self/status")
 MEMORY = Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")  # of this container, if it is one
 DRIVER = Path("/proc/driver/nvidia/version")
-
-
-def die_with_parent() -> None:
-    """Make the kernel kill this process when its parent ends, even if the parent is killed (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def has_cuda() -> bool:
@@ -88,14 +79,15 @@ def has_tf32() -> bool:
 
 
 def check_disk(folder: Path, parameters: int) -> None:
-    """Refuse a disk without room for the record and two checkpoints, as the old one is replaced by the new.
+    """Refuse a disk without room for the record and its checkpoints: the last, the one before, and the new one.
 
     Raises:
         InputError: The free space of the folder's disk is too small.
     """
     checkpoint = 2 * FLOAT_BYTES * parameters  # weights and momentum
-    needed = 2 * checkpoint + RECORD_BYTES
-    free = shutil.disk_usage(folder).free
+    needed = 3 * checkpoint + RECORD_BYTES
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(there).free
     if free < needed:
         raise InputError(
             f"{folder} has {free >> 20} MiB free and a run needs {needed >> 20}; make room, or give --runs=PATH"

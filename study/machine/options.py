@@ -20,6 +20,7 @@ StepMode = Literal["plain", "graph", "compiled", "compiled-graph", "fused-graph"
 CAPTURED: tuple[StepMode, ...] = ("graph", "compiled-graph", "fused-graph")  # replayed as one CUDA graph
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 Artifact = Literal["final", "off"]
+Changes = Literal["refuse", "accept"]
 Group = Literal["run", "step", "place"]
 
 
@@ -29,8 +30,8 @@ class Option:
 
     Attributes:
         help: What `--help` says about it.
-        group: ``step`` for how a step is computed, ``place`` for where files are and go, ``run`` for what may differ
-            between two runs of one machine.
+        group: ``step`` for how a step is computed, ``place`` for what else agents get, as where files are, ``run`` for
+            what may differ between two runs of one machine.
         variable: The environment variable that sets its default, by which a machine describes itself to the agents
             that run on it; None for an option that must not reach them.
         choices: The values it can have; empty for any.
@@ -104,6 +105,17 @@ class MachineOptions:
         default="auto",
         metadata={"option": Option("W&B mode", "run", choices=get_args(WandbMode))},
     )
+    changes: Changes = field(
+        default="refuse",
+        metadata={
+            "option": Option(
+                "what becomes of a run that resumes with other devices, precision or steps than it began with",
+                "place",
+                "STUDY_CHANGES",
+                get_args(Changes),
+            )
+        },
+    )
 
     def __post_init__(self) -> None:
         for name, option in OPTIONS.items():
@@ -124,9 +136,9 @@ class MachineOptions:
         """Number of processes of the run on all nodes."""
         return int(os.environ["WORLD_SIZE"]) if is_under_torchrun() else self.devices
 
-    def flags(self, names: Sequence[str] = ()) -> list[str]:
+    def flags(self, names: Sequence[str] | None = None) -> list[str]:
         """The options, or those of the given names, as flags of another command of this program."""
-        return [f"{flag(name)}={getattr(self, name)}" for name in names or OPTIONS]
+        return [f"{flag(name)}={getattr(self, name)}" for name in (OPTIONS if names is None else names)]
 
     def variables(self) -> dict[str, str]:
         """The environment variables that give these options to another process; paths are absolute."""

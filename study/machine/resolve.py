@@ -13,7 +13,7 @@ from typing import Any
 
 from study.machine.compiler import compiler_problem
 from study.machine.device import has_cuda, has_native_bf16, has_tf32
-from study.machine.options import MachineOptions, Precision, StepMode, is_first_rank
+from study.machine.options import MachineOptions, Precision, StepMode, flag, is_first_rank
 from study.spec import InputError
 
 PAYING_PIXELS = 32 * 32  # on smaller images (digits) a step is limited by the host, and bf16 only adds casts
@@ -37,10 +37,35 @@ def resolve(
         return _resolved(machine, pixels, in_memory)
     kept = _continued(machine, before)
     try:
-        return _resolved(kept, pixels, in_memory)
+        resolved = _resolved(kept, pixels, in_memory)
     except InputError as error:
         begun = " ".join(kept.flags(["precision", "step"]))
         raise InputError(f"the run began with {begun}, which cannot go on here: {error}") from None
+    if machine.changes == "refuse":
+        _refuse_changes(resolved, before)
+    return resolved
+
+
+def _refuse_changes(machine: MachineOptions, before: Mapping[str, Any]) -> None:
+    """Refuse a session that would compute otherwise than the one before it.
+
+    Raises:
+        InputError: The message has the flags with which the run goes on as it began.
+    """
+    last = before["resumed"][-1] if before.get("resumed") else before
+    begun = {
+        "devices": last.get("world_size", machine.world_size),
+        "precision": _recorded_precision(last),
+        "step": last.get("step_path", "plain"),
+        "checkpoint_every": last.get("checkpoint_every", machine.checkpoint_every),
+    }
+    now = {name: getattr(machine, name) for name in begun} | {"devices": machine.world_size}
+    if changed := [name for name in begun if begun[name] != now[name]]:
+        ours, theirs = (" ".join(f"{flag(name)}={of[name]}" for name in changed) for of in (now, begun))
+        raise InputError(
+            f"the run began with {theirs} and would go on with {ours}, to other weights than those of an undisturbed "
+            f"run; give {theirs}, or --changes=accept, which is recorded"
+        )
 
 
 def _resolved(machine: MachineOptions, pixels: int, in_memory: bool) -> MachineOptions:

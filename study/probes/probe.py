@@ -17,7 +17,8 @@ from study.probes.deeper import copy
 from study.probes.display import show
 from study.probes.signals import signals
 from study.recipes import recipe_for
-from study.recording.record import PROBES, Record, write_json
+from study.recording.files import write_json
+from study.recording.record import PROBES, Record
 from study.spec import InputError
 from study.weights.checkpoint import load_checkpoint
 

@@ -7,6 +7,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,8 +103,8 @@ class Evaluation:
             epoch=row["epoch"],
             samples=row["samples"],
             lr=row["lr"],
-            train=Errors(row["train/wrong"], row["train/seen"], row["train/loss"]),
-            test=Errors(row["test/wrong"], row["test/seen"], row["test/loss"]),
+            train=Errors(row["train/wrong"], row["train/seen"], _loss(row["train/loss"])),
+            test=Errors(row["test/wrong"], row["test/seen"], _loss(row["test/loss"])),
             images_per_second=row["images_per_second"],
             hours=row["hours"],
             notes={name: value for name, value in row.items() if name not in COLUMNS},
@@ -122,6 +123,7 @@ class Summary:
         parameters: Number of trainable parameters.
         weights_sha256: SHA-256 of the weights.
         ended: The time of the end, in UTC.
+        diverged: The step, the rate and the gradients' norm at which the loss was first seen not to be a number.
     """
 
     last: Evaluation
@@ -131,6 +133,7 @@ class Summary:
     parameters: int
     weights_sha256: str
     ended: str
+    diverged: Row | None = None
 
     def row(self) -> Row:
         """The summary under the names that the record and W&B use."""
@@ -142,7 +145,13 @@ class Summary:
             "parameters": self.parameters,
             "weights_sha256": self.weights_sha256,
             "ended": self.ended,
+            **({"diverged": self.diverged} if self.diverged else {}),
         }
+
+
+def _loss(value: float | None) -> float:
+    """A loss; JSON has none that is not a number."""
+    return math.nan if value is None else value
 
 
 def is_evaluation(row: Mapping[str, Any]) -> bool:

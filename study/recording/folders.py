@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from study.recording.record import CLIENT, Record, Run, read_json, read_run
+from study.recording.files import read_json
+from study.recording.record import CLIENT, Record
+from study.recording.run import Run, read_run
 from study.spec import InputError, Spec
 
 
@@ -38,9 +39,18 @@ def run_folders(runs: Path) -> list[Path]:
 def read_folder(folder: Path) -> Run | str:
     """The run whose record a folder holds, or the reason why it cannot be read as one."""
     try:
-        record = Record(folder.parent, Spec.parse(folder.name), folder.name)
-        if (factors := read_json(folder / "spec.json")) is None or Spec(**factors) != record.spec:
+        spec = Spec.parse(folder.name)
+        if folder.is_symlink():
+            raise InputError("it is a link to another folder; give --runs= the folder where it is")
+        if read_json(folder / "spec.json") not in (spec.factors, _as_once(spec, folder.name)):
             raise InputError("spec.json is missing or names another cell")
-        return read_run(record)
-    except (InputError, json.JSONDecodeError, TypeError) as error:
+        return read_run(Record(folder.parent, spec, folder.name))
+    except InputError as error:
         return str(error)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+
+
+def _as_once(spec: Spec, name: str) -> dict[str, str | int]:
+    """The factors of a run from before its recipe was renamed; else the factors of any."""
+    return spec.factors | ({"recipe": name.split("-")[3]} if name == spec.former_name else {})

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import torch
 
 from study.machine.device import has_cuda, has_tf32
-from study.machine.options import MachineOptions, StepMode
+from study.machine.options import DEFAULTS, MachineOptions, StepMode
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Row
 from study.recording.version import commit, is_modified, release
@@ -33,6 +32,7 @@ def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerp
         fingerprint: The digest of its data set.
     """
     recipe = recipe_for(spec)
+    given = [name for name, default in DEFAULTS.items() if getattr(machine, name) != default]
     packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
     return {
         "commit": commit(),
@@ -49,7 +49,7 @@ def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerp
         "recipe": json.loads(json.dumps(asdict(recipe))),  # lists for tuples, as it will be read back
         "data_fingerprint": fingerprint,
         "plan": plan_digest(),
-        "argv": sys.argv[1:],
+        "argv": ["train", *spec.flags, *machine.flags(given)],  # not as typed: what else was typed may be a secret
         "slice": os.environ.get("STUDY_SLICE"),
         "started": now(),
     }

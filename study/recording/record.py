@@ -6,7 +6,7 @@
                     summary.json     the results; only when finished
                     responses.json   standard deviation of every layer's response; only when finished
                     confusion.json   test images by true class (rows) and predicted class (columns); only when finished
-                    checkpoints/last.ckpt
+                    checkpoints/last.ckpt, previous.ckpt, digests.json
          wandb/                      the files of the W&B client, for all runs
 
 No torch, so that the sweep and the reports read records quickly.
@@ -14,42 +14,33 @@ No torch, so that the sweep and the reports read records quickly.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
+from pydantic import BaseModel
 
-from study.recording.evaluation import Evaluation, Row
+from study.recording import schema
+from study.recording.evaluation import Evaluation, Row, describe
+from study.recording.files import read_json, to_json, write_json, write_whole
+from study.recording.lock import RunLock
 from study.spec import InputError, Spec
 
-State = Literal["finished", "running", "interrupted", "missing"]
+State = Literal["finished", "diverged", "running", "interrupted", "missing"]
 
+DIVERGED = 3  # the exit status of a run whose loss is no longer a number
 CLIENT = "wandb"  # the folder of the W&B client, beside those of the runs
 MEASUREMENTS = ("responses", "confusion")  # the JSON files that a finished run leaves in addition to its summary
 PROBES = "probes"  # the JSON file of `study probe`
-
-# What else is known of a run beside its factors wherever runs are compared: columns of the reports, W&B's config.
-COVARIATES = (
-    "commit",
-    "dirty",
-    "device",
-    "world_size",
-    "per_device_batch",
-    "precision",
-    "tf32",
-    "step_path",
-    "checkpoint_every",
-    "threads",
-    "data_fingerprint",
-    "plan",
-    "started",
-    "torch",
-    "argv",
-)
+MODELS: dict[str, type[BaseModel]] = {
+    "responses": schema.Responses,
+    "confusion": schema.Confusion,
+    PROBES: schema.Probes,
+}
 
 
 class Record:
@@ -61,6 +52,7 @@ class Record:
         spec: The cell that is trained.
         folder: The run's folder, which need not exist yet.
         checkpoint: Its last checkpoint.
+        faults: What was found damaged since the record was opened, each as a sentence.
 
     Example:
         >>> record = Record(Path("nowhere"), Spec("digits", 8, "A"))
@@ -75,7 +67,9 @@ class Record:
             name = former
         self.folder = runs / (name or spec.name)
         self.checkpoint = self.folder / "checkpoints" / "last.ckpt"
-        self._lock = FileLock(self.folder / ".lock")
+        self._lock = RunLock(self.folder)
+        self.faults: list[str] = []
+        self._last = -1  # the step of the last line
 
     @classmethod
     def at(cls, folder: Path) -> Record:
@@ -87,24 +81,26 @@ class Record:
         folder = folder.resolve()
         return cls(folder.parent, Spec.parse(folder.name), folder.name)
 
-    def open(self, provenance: Mapping[str, Any]) -> None:
+    def open(self, provenance: Mapping[str, Any]) -> bool:
         """Lock the run for this process and write its provenance; a resumed run adds to it.
 
         Args:
             provenance: Where, when and how the run is trained in this session.
 
+        Returns:
+            False if it is finished: another process may have trained it since this one looked. Nothing is written then.
+
         Raises:
-            InputError: The folder cannot be written, another process trains this run, or the run was started with
-                another recipe or other data.
+            Taken: Another process trains this run.
+            InputError: The folder cannot be written or read, or the run was started with another recipe or other data.
         """
         try:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=1)  # `state` of another process holds it for a moment
-        except Timeout:
-            raise InputError(f"{self.spec.name} is being trained by another process; wait for it or stop it") from None
+            self._lock.acquire()
         except OSError as error:
             raise unwritable(self.folder.parent, error) from None
-        self._cut_torn_line()
+        if self.summary() is not None:
+            return False
         before = self.provenance()
         for key in ("recipe", "data_fingerprint"):
             if before and before[key] != provenance[key]:
@@ -115,6 +111,18 @@ class Record:
         write_json(self.folder / "spec.json", self.spec.factors)
         begun = {**before, "resumed": [*before["resumed"], provenance]} if before else {**provenance, "resumed": []}
         write_json(self.folder / "provenance.json", begun)
+        self.keep(len(self.sound_rows()))
+        return True
+
+    def say_end(self) -> int:
+        """Say in one line how a run has ended; returns the exit status that it had then."""
+        summary = self.summary()
+        assert summary is not None
+        if summary.get("diverged"):
+            print(f"study: {self.spec.name} has diverged; move {self.folder} away to train it again", file=sys.stderr)
+            return DIVERGED
+        print(f"{self.spec.name} is finished already: {describe(Evaluation.from_row(summary))}")
+        return 0
 
     def note(self, **more: Any) -> None:
         """Add to the provenance what is known only after the start, such as the run's address in W&B."""
@@ -129,14 +137,18 @@ class Record:
 
         Returns:
             False if the step is on record already, because a resumed run repeated an evaluation; nothing is added then.
+
+        Raises:
+            OSError: The disk is full or the folder is gone; what was written of the line is cut off on the next start.
         """
-        last = max((old["step"] for old in self.history()), default=-1)
-        if row["step"] <= last:
+        if row["step"] <= self._last:
             return False
+        self._lock.check()
         with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(to_json(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        self._last = row["step"]
         return True
 
     def finish(self, summary: Mapping[str, Any], measurements: Mapping[str, Row]) -> None:
@@ -158,10 +170,9 @@ class Record:
         """The rows of metrics.jsonl, without a last line that is incomplete.
 
         Raises:
-            JSONDecodeError: Another line is not JSON.
+            Unreadable: Another line is not an evaluation, or does not follow the one before it.
         """
-        path = self.folder / "metrics.jsonl"
-        return list(_rows(path.read_text())) if path.exists() else []
+        return list(schema.read_history(self.folder / "metrics.jsonl"))
 
     def last_evaluation(self) -> Evaluation | None:
         """The evaluation in the last line of metrics.jsonl; None before the first."""
@@ -169,109 +180,59 @@ class Record:
         return None if last is None else Evaluation.from_row(last)
 
     def provenance(self) -> Row:
-        """The provenance of the first session, with those of the others as ``resumed``; empty before the start."""
-        return read_json(self.folder / "provenance.json") or {}
+        """The provenance of the first session, with those of the others as ``resumed``; empty before the start.
+
+        Raises:
+            Unreadable: The file is not what the study writes; so do the two methods below.
+        """
+        return schema.read(self.folder / "provenance.json", schema.Provenance) or {}
 
     def summary(self) -> Row | None:
         """The results; None unless the run is finished."""
-        return read_json(self.folder / "summary.json")
+        return schema.read(self.folder / "summary.json", schema.Summary)
 
     def measurement(self, name: str) -> Row | None:
         """Read one of `MEASUREMENTS`, or `PROBES`; None if the run has no such file."""
-        return read_json(self.folder / f"{name}.json")
+        return schema.read(self.folder / f"{name}.json", MODELS[name])
 
     def state(self) -> State:
-        """Whether the run is finished, running now, interrupted, or missing because it was never started."""
+        """Whether the run is finished, diverged, running now, interrupted, or missing as it was never started."""
         if (self.folder / "summary.json").exists():
-            return "finished"
+            return "diverged" if (read_json(self.folder / "summary.json") or {}).get("diverged") else "finished"
         if not self.folder.exists():
             return "missing"
-        try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                return "interrupted"
-        except Timeout:
-            return "running"
-        except OSError:  # a read-only folder, as on a colleague's disk
-            return "interrupted"
+        return "running" if self._lock.holder() else "interrupted"
 
-    def _cut_torn_line(self) -> None:
-        """Remove an incomplete last line, left by a kill; its evaluation is repeated and recorded again."""
+    def sound_rows(self) -> list[Row]:
+        """The rows of metrics.jsonl up to the first that is not an evaluation, or that does not follow its own."""
+        rows: list[Row] = []
+        with suppress(InputError):
+            rows.extend(schema.read_history(self.folder / "metrics.jsonl"))  # those before an unsound one stay
+        return rows
+
+    def keep(self, lines: int) -> None:
+        """Cut the history off after so many lines; the evaluations behind them are repeated and recorded again.
+
+        If more is cut off than an incomplete last line, as a kill leaves it, a copy of the history is kept.
+        """
         path = self.folder / "metrics.jsonl"
-        if path.exists() and not (text := path.read_bytes()).endswith(b"\n"):
-            os.truncate(path, text.rfind(b"\n") + 1)
+        content = path.read_bytes() if path.exists() else b""
+        kept = content[: sum(len(line) + 1 for line in content.split(b"\n")[:lines])]
+        kept = kept[: kept.rfind(b"\n") + 1]
+        if b"\n" in content[len(kept) :]:
+            write_whole(copy := _free(path), content)
+            self.faults.append(f"{path.name} is damaged behind line {lines}; it is kept as {copy.name}")
+        if len(kept) < len(content):
+            os.truncate(path, len(kept))
+        self._last = self.sound_rows()[-1]["step"] if kept else -1
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run as read from its record or from W&B: what the reports gather.
-
-    Attributes:
-        spec: The cell that was trained.
-        state: How far it is.
-        covariates: The values of `COVARIATES`.
-        history: Its evaluations as rows.
-        summary: Its results, None unless finished.
-        responses: Fig. 7's measurement, None unless finished.
-        probes: What `study probe` measured, None unless it was run.
-        wandb_id: The run's id in W&B.
-        url: The run's page in W&B, None for a run that was never online.
-    """
-
-    spec: Spec
-    state: State
-    covariates: Row
-    history: list[Row]
-    summary: Row | None
-    responses: Row | None = field(default=None, repr=False)
-    probes: Row | None = field(default=None, repr=False)
-    wandb_id: str | None = None
-    url: str | None = None
-
-
-def read_run(record: Record) -> Run:
-    """Read a whole record."""
-    begun = record.provenance()
-    return Run(
-        record.spec,
-        record.state(),
-        covariates(begun),
-        record.history(),
-        record.summary(),
-        record.measurement("responses"),
-        record.measurement(PROBES),
-        begun.get("wandb_id"),
-        begun.get("url"),
-    )
-
-
-def covariates(provenance: Row) -> Row:
-    """Select `COVARIATES` from a provenance, as flat values."""
-    flat = provenance | {"torch": provenance.get("versions", {}).get("torch")}
-    return {name: flat.get(name) for name in COVARIATES}
+def _free(path: Path) -> Path:
+    """A name beside a file that no file has: ``metrics.damaged-1.jsonl``."""
+    names = (path.with_stem(f"{path.stem}.damaged-{number}") for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def unwritable(runs: Path, error: OSError) -> InputError:
     """The error of a runs folder that cannot be written."""
     return InputError(f"runs folder {runs} cannot be written ({error.strerror}); give another with --runs=PATH")
-
-
-def _rows(text: str) -> Iterator[Row]:
-    lines = text.splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise
-
-
-def read_json(path: Path) -> Row | None:
-    """Read a JSON object; None if there is no such file."""
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def write_json(path: Path, value: Mapping[str, Any], indent: int | None = 2) -> None:
-    """Write a JSON object under a temporary name, then rename the file: a kill leaves the old or the new one."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=indent) + "\n")
-    os.replace(temporary, path)

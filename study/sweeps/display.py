@@ -12,6 +12,7 @@ from rich.table import Table
 from study.recipes import recipe_for
 from study.recording.evaluation import Evaluation
 from study.recording.record import Record
+from study.spec import InputError
 
 
 class Display:
@@ -38,7 +39,7 @@ class Display:
         spec = record.spec
         if spec.name not in self._bars:
             self._bars[spec.name] = self.progress.add_task(spec.title, total=recipe_for(spec).steps)
-        if last := record.last_evaluation():
+        if last := _last(record):
             text = f"{spec.title}  train {last.train.percent:.2f}%  test {last.test.percent:.2f}%  {where}"
             self.progress.update(self._bars[spec.name], completed=last.step, description=text)
 
@@ -51,6 +52,12 @@ class Display:
         self.progress.update(self._whole, completed=len(self._done))
 
 
+def _last(record: Record) -> Evaluation | None:
+    """The last evaluation that can be read."""
+    rows = record.sound_rows()
+    return Evaluation.from_row(rows[-1]) if rows else None
+
+
 def print_table(title: str, records: Sequence[Record]) -> None:
     """Print one row per cell: state, step, errors in percent and minutes, where they are known."""
     table = Table(title=title)
@@ -59,8 +66,16 @@ def print_table(title: str, records: Sequence[Record]) -> None:
     for heading in ("step", "train %", "test %", "minutes"):
         table.add_column(heading, justify="right")
     for record in records:
-        table.add_row(record.spec.name, record.state(), *_measured(record.last_evaluation()))
+        table.add_row(record.spec.name, *_progress(record))
     console().print(table)
+
+
+def _progress(record: Record) -> list[str]:
+    """The state of a cell and what was measured last; or where its record cannot be read."""
+    try:
+        return [record.state(), *_measured(record.last_evaluation())]
+    except InputError as error:
+        return [f"unreadable: {error}"]
 
 
 def _measured(last: Evaluation | None) -> list[str]:

@@ -10,15 +10,18 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from study.recipes import recipe_for
-from study.spec import FACTORS, WHOLE_NUMBERS, InputError, Spec
+from study.spec import FACTORS, WHOLE_NUMBERS, InputError, Spec, shown
 
 KEYS = ("program", "command", "method", "metric", "name", "description", "project", "entity", "parameters", "run_cap")
+LARGEST_FILE = 1_000_000  # bytes
+MOST_CELLS = 100_000  # 20 times the cells of all exhibits together, with five seeds each
 PACKAGE = "study_sweeps"  # under this name sweeps/ is installed
 
 
@@ -56,13 +59,19 @@ def cells(path: Path) -> list[Spec]:
         InputError: The file cannot be read, is not a grid over the five factors, or names a cell that does not exist.
     """
     try:
-        sweep = yaml.safe_load(path.read_text())
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(f"sweep file {path} has more than {LARGEST_FILE:,} bytes; give a grid file")
+        sweep = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"sweep file {path} cannot be read ({error.strerror}); check its permissions") from None
     except UnicodeDecodeError:
         raise InputError(f"sweep file {path} is not a text file; give a grid file such as sweeps/digits.yaml") from None
     except yaml.YAMLError as error:
-        raise InputError(f"sweep file {path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"sweep file {path} is not valid YAML: {shown(error)}") from None
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
+        raise InputError(f"sweep file {path} holds what no grid needs: {shown(error)}") from None
     try:
         return list(dict.fromkeys(_specs(sweep)))
     except InputError as error:
@@ -75,11 +84,13 @@ def _specs(sweep: Any) -> Iterator[Spec]:
     for key in sweep:
         _check_known(key, KEYS, "key")
     if sweep.get("method") != "grid":
-        raise InputError(f"method {sweep.get('method')!r} is not 'grid'; this study trains every cell of a grid")
+        raise InputError(f"method {shown(sweep.get('method'))} is not 'grid'; this study trains every cell of a grid")
     grid = {name: _values(name, block) for name, block in sweep["parameters"].items()}
     for name in ("dataset", "depth", "shortcut"):
         if name not in grid:
             raise InputError(f"parameter {name!r} is missing")
+    if (count := prod(map(len, grid.values()))) > MOST_CELLS:
+        raise InputError(f"it has {count:,} cells; a grid of more than {MOST_CELLS:,} is a slip")
     for values in product(*(grid[name] for name in sorted(grid))):  # W&B's order: names sorted, the last varies fastest
         spec = Spec(**dict(zip(sorted(grid), values, strict=True)))
         recipe_for(spec)
@@ -102,18 +113,20 @@ def _values(name: str, block: Any) -> list[Any]:
 
 def _check_type(name: str, value: Any) -> None:
     if isinstance(value, str) and _is_number(value):
-        raise InputError(f"parameter {name!r}: YAML reads {value!r} as text; write numbers bare, and 1e-4 as 1.0e-4")
+        raise InputError(
+            f"parameter {name!r}: YAML reads {shown(value)} as text; write numbers bare, and 1e-4 as 1.0e-4"
+        )
     expected = int if name in WHOLE_NUMBERS else str
     if type(value) is not expected:
         kind = "a whole number" if expected is int else "a word"
-        raise InputError(f"parameter {name!r}: {value!r} is not {kind}")
+        raise InputError(f"parameter {name!r}: {shown(value)} is not {kind}")
 
 
 def _check_known(name: str, known: Sequence[str], what: str) -> None:
     if name not in known:
         close = get_close_matches(str(name), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"choose one of: {', '.join(known)}"
-        raise InputError(f"{what} {name!r} is unknown; {hint}")
+        raise InputError(f"{what} {shown(name)} is unknown; {hint}")
 
 
 def _is_number(text: str) -> bool:

@@ -19,6 +19,7 @@ from types import FrameType
 from study.machine.gpus import GpuPool, visible_gpus
 from study.machine.mps import shared_gpus
 from study.machine.options import MachineOptions
+from study.machine.parent import VARIABLE
 from study.recording.record import Record, unwritable
 from study.spec import InputError, Spec
 from study.sweeps.display import Display, print_table
@@ -39,11 +40,11 @@ def show_status(specs: Sequence[Spec], runs: Path) -> int:
 
 
 def run(specs: Sequence[Spec], machine: MachineOptions, jobs: int) -> int:
-    """Train every cell that is not finished, `jobs` at a time.
+    """Train every cell that is not finished, `jobs` at a time; those that another process trains come last.
 
     Returns:
-        0 if all are finished, 1 if one failed, 128 + signal if stopped. Then the running cells stop too, each after a
-        checkpoint, and no other starts.
+        0 if each has an outcome or is trained by another process, 1 if one failed, 128 + signal if stopped. Then the
+        running cells stop too, each after a checkpoint, and no other starts.
 
     Raises:
         InputError: `jobs` is less than 1, or the runs folder cannot be written.
@@ -51,9 +52,10 @@ def run(specs: Sequence[Spec], machine: MachineOptions, jobs: int) -> int:
     if jobs < 1:
         raise InputError(f"--jobs={jobs} must be at least 1")
     records = [Record(machine.runs, spec) for spec in specs]
-    signal.signal(signal.SIGTERM, interrupt)
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, interrupt)
     with gpu_pool(machine, jobs) as gpus, Display(len(records)) as display, ThreadPoolExecutor(jobs) as pool:
-        started = [_Job(record, machine, jobs, gpus) for record in records]
+        started = [_Job(record, machine, jobs, gpus) for record in sorted(records, key=_is_running)]
         waiting = [pool.submit(job.run, display) for job in started]
         try:
             statuses = [future.result() for future in waiting]
@@ -63,10 +65,19 @@ def run(specs: Sequence[Spec], machine: MachineOptions, jobs: int) -> int:
                 job.stop()
             return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
     print_table(f"{len(specs)} cells in {machine.runs}", records)
-    for record, status in zip(records, statuses, strict=True):
-        if status:
-            print(f"study: {record.spec.name} ended with status {status}: {_last_words(record)}", file=sys.stderr)
-    return 1 if any(statuses) else 0
+    failed = [(job.record, status) for job, status in zip(started, statuses, strict=True) if _has_failed(job, status)]
+    for record, status in failed:
+        print(f"study: {record.spec.name} ended with status {status}: {_last_words(record)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _is_running(record: Record) -> bool:
+    return record.state() == "running"
+
+
+def _has_failed(job: _Job, status: int) -> bool:
+    """Whether a cell has neither an outcome nor another process that trains it."""
+    return status != 0 and job.record.state() not in ("finished", "diverged", "running")
 
 
 @contextmanager
@@ -90,11 +101,11 @@ class _Job:
         self.record, self.command = record, command(record.spec, machine.flags())
         self.process: subprocess.Popen[bytes] | None = None
         threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
-        self.environment, self.gpus = {**threads, **os.environ}, gpus
+        self.environment, self.gpus = {**threads, **os.environ, VARIABLE: str(os.getpid())}, gpus
 
     def run(self, display: Display) -> int:
         """Train the cell unless it is finished; return the exit status."""
-        if self.record.state() != "finished":
+        if self.record.state() not in ("finished", "diverged"):
             try:
                 self.record.folder.mkdir(parents=True, exist_ok=True)
                 log = (self.record.folder / "output.log").open("ab")

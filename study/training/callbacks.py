@@ -1,20 +1,11 @@
-"""Lightning callbacks of a run: clock, record, checkpoint, signals, progress bar.
-
-`callbacks` fixes their order, which matters: the clock completes an evaluation before it is recorded, and an evaluation
-is recorded before the checkpoint that follows it. A run that is killed in between repeats that evaluation when it is
-resumed, and the record ignores the repetition.
-"""
+"""Lightning callbacks of a run: clock, record, checkpoint, progress bar."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from time import perf_counter
-from types import FrameType
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -25,18 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from study.recording.evaluation import Evaluation
 from study.recording.record import Record
 from study.training.module import TrainingModule
-
-
-class Interrupted(Exception):
-    """Training was stopped by a signal, and a checkpoint has been written.
-
-    Attributes:
-        status: The exit status of the process, 128 + signal.
-    """
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}, checkpoint written")
-        self.status = 128 + signum
 
 
 class Clock(Callback):
@@ -118,7 +97,7 @@ class Recorder(Callback):
 
 
 class Checkpoint(Callback):
-    """Writes ``last.ckpt`` after each evaluation, under a temporary name that is renamed when the file is complete."""
+    """Writes ``last.ckpt`` after each evaluation, in the way of `study.training.checkpoints`."""
 
     def __init__(self, record: Record) -> None:
         self.path = record.checkpoint
@@ -128,62 +107,8 @@ class Checkpoint(Callback):
         self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Save now; every rank must call it."""
-        temporary = self.path.with_suffix(".tmp")
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            os.replace(temporary, self.path)
-        trainer.strategy.barrier("checkpoint")
-
-
-class SignalStop(Callback):
-    """Stops training on SIGTERM, SIGUSR1 or Ctrl-C to any rank, after a checkpoint.
-
-    One rank stops after the current step, several after a step on which they agree, see `study.training.ranks`.
-
-    `Interrupted` is then raised on every rank. A second Ctrl-C ends the process immediately.
-
-    Attributes:
-        signum: The signal that this rank has received, 0 for none.
-    """
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self.checkpoint = checkpoint
-        self.signum = 0
-        self._module: TrainingModule | None = None
-
-    def _request_stop(self, signum: int, _: FrameType | None) -> None:
-        self.signum = signum
-        if self._module is not None:
-            self._module.stop_requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Replace Lightning's signal handler, which talks to other ranks inside the handler and can hang."""
-        self._module = _training_module(pl_module)
-        for signum in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-            signal.signal(signum, self._request_stop)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Stop after this step, unless its evaluation is still to come.
-
-        Raises:
-            Interrupted: A rank has received a signal.
-        """
-        module = _training_module(pl_module)
-        if module.agreement.stop and not module.at_evaluation:
-            self.checkpoint.save(trainer)
-            raise Interrupted(self.signum or signal.SIGTERM)
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop after this evaluation, whose checkpoint is written, unless it was the last.
-
-        Raises:
-            Interrupted: A rank has received a signal.
-        """
-        module = _training_module(pl_module)
-        if module.agreement.at_once(module.stop_requested) and not trainer.should_stop:
-            raise Interrupted(self.signum or signal.SIGTERM)
+        """Save now; every rank must call it, and none goes on before the checkpoint is on the disk."""
+        trainer.save_checkpoint(self.path)
 
 
 class ProgressBar(Callback):
@@ -234,12 +159,6 @@ class _Bar(Progress):
         for task in self.task_ids:
             self.update(task, completed=self._module.step)
         return super().get_renderables()
-
-
-def callbacks(record: Record) -> list[Callback]:
-    """All callbacks of a run, in the order in which they act after an evaluation."""
-    checkpoint = Checkpoint(record)
-    return [Clock(), Recorder(record), checkpoint, SignalStop(checkpoint), ProgressBar()]
 
 
 def _training_module(module: pl.LightningModule) -> TrainingModule:

@@ -30,6 +30,10 @@ class Tally:
         """Errors, images and summed loss over all ranks, as (3,)."""
         return reduce(self._sums.clone())
 
+    def is_lost(self) -> Tensor:
+        """1 if the summed loss of this rank is no longer a number, else 0; a scalar that stays on the device."""
+        return (~self._sums[2].isfinite()).long()
+
     def restore(self, counts: Tensor) -> None:
         """Continue from the counts of a checkpoint."""
         self._sums.copy_(counts)

@@ -23,11 +23,19 @@ from study.data.interface import Batches, DataSet
 from study.data.sampling import evaluation_shares
 from study.machine.options import CAPTURED, StepMode
 from study.recipes import Recipe, per_device_batch, recipe_for
-from study.recording.evaluation import Evaluation
+from study.recording.evaluation import Evaluation, Row
 from study.spec import Spec
 from study.training.compiling import training_forward
 from study.training.errors import ConfusionMatrix, Tally
-from study.training.ranks import Agreement, average_gradients, settle_buckets, share_statistics, sum_over_ranks
+from study.training.ranks import (
+    Agreement,
+    average_gradients,
+    check_settings,
+    check_weights,
+    settle_buckets,
+    share_statistics,
+    sum_over_ranks,
+)
 from study.training.schedule import Schedule
 from study.training.step import (
     STEPS_PER_CALL,
@@ -36,6 +44,7 @@ from study.training.step import (
     PlainSteps,
     ResidentSteps,
     Steps,
+    gradient_norm,
     ranges,
     uncounted_batches,
     update,
@@ -62,6 +71,7 @@ class TrainingModule(pl.LightningModule):
             set (``test``); on the device, from `on_fit_start` on.
         evaluation: The last evaluation of this session; None before the first.
         confusion: The confusion matrix of that evaluation.
+        diverged: Step, rate and norm of the gradients when the loss was first seen not to be a number; None until then.
     """
 
     def __init__(self, spec: Spec, dataset: DataSet, step_mode: StepMode = "plain", checkpoint_every: int = 0) -> None:
@@ -78,6 +88,7 @@ class TrainingModule(pl.LightningModule):
         self.tallies: dict[str, Tally] = {}
         self.evaluation: Evaluation | None = None
         self.confusion: ConfusionMatrix | None = None
+        self.diverged: Row | None = None
         self._images: Batches | None = None
         self._steps: Steps | None = None
         self._restored: Mapping[str, Tensor] = {}
@@ -120,6 +131,8 @@ class TrainingModule(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Restore the counts of an interrupted interval on rank 0."""
         per_device_batch(self.recipe, self.trainer.world_size)
+        if self.trainer.world_size > 1:
+            check_settings(self.device, self.spec, self.recipe, self.dataset.fingerprint, self.step_mode)
         self.agreement = Agreement(self.trainer.world_size, self.device)
         self.tallies = {name: Tally(self.device) for name in ("train", "warmup", "test")}
         if self.trainer.is_global_zero:
@@ -175,6 +188,14 @@ class TrainingModule(pl.LightningModule):
             counter.fill_(self.step)
         if self.schedule.needs_warmup_error(self.step):
             self.schedule.watch_warmup(self.step, self.tallies["warmup"].take(self._sum).percent)
+        if self._sum(self.tallies["train"].is_lost()).item():
+            self._diverge()
+
+    def _diverge(self) -> None:
+        """Note that the loss is no longer a number, and end the training with an evaluation."""
+        lr, norm = self.schedule.rate(self.step - 1), gradient_norm(self.net)
+        self.diverged = {"step": self.step, "lr": lr, "gradient_norm": norm}
+        self.trainer.should_stop = True
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
         return self.images.batch(self.spec.seed, step, self.global_rank, self.trainer.world_size)
@@ -191,8 +212,8 @@ class TrainingModule(pl.LightningModule):
 
     @property
     def is_complete(self) -> bool:
-        """Whether no step is left: all are taken, or the run has failed in its warm-up."""
-        return self.step >= self.recipe.steps or self.schedule.is_stuck(self.step)
+        """Whether no step is left: all are taken, or the run has failed, in its warm-up or by diverging."""
+        return self.step >= self.recipe.steps or self.schedule.is_stuck(self.step) or self.diverged is not None
 
     # Evaluation
 
@@ -200,6 +221,7 @@ class TrainingModule(pl.LightningModule):
         """Give every rank the batch-norm statistics of rank 0, which are those in the checkpoint."""
         self.confusion = ConfusionMatrix(len(self.dataset.classes), self.device)
         if self.trainer.world_size > 1:
+            check_weights(self.net, self.device)
             share_statistics(self.net)
 
     def val_dataloader(self) -> Ranges:
@@ -253,6 +275,7 @@ class TrainingModule(pl.LightningModule):
         checkpoint["cell"] = {
             "name": self.spec.name,
             "step": self.step,
+            "diverged": self.diverged,
             **self.schedule.state_dict(),
             "tallies": {name: tally.counts(self._sum).cpu() for name, tally in self.tallies.items()},
             "data": self._sum(self.images.counts).cpu(),
@@ -264,6 +287,7 @@ class TrainingModule(pl.LightningModule):
         """Restore the step, the schedule, the counts and the random states."""
         state = checkpoint["cell"]
         self.step, self._restored = state["step"], state["tallies"]
+        self.diverged = state.get("diverged")  # checkpoints up to 2026-11-29 lack it
         self.schedule.load_state_dict(state)
         if "data" in state:  # checkpoints up to 2026-11-21 lack the counts of the data
             self._restored_counts = state["data"]

@@ -6,8 +6,11 @@ steps.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import os
 from collections.abc import Callable
+from datetime import timedelta
 from time import perf_counter
 from typing import Any
 
@@ -16,9 +19,44 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from study.spec import MachineError
 from study.training.step import STEPS_PER_CALL, Forward, uncounted_batches, without_statistics
 
+TIMEOUT = 600.0  # seconds; the longest that one rank may be ahead of another is an evaluation
 AGREE_SECONDS = 4.0  # between two questions whether to stop; a machine that is taken away says so 30 s before or more
+
+
+def rank_timeout() -> timedelta:
+    """How long a rank waits for another before it takes it for lost: ten minutes, or STUDY_RANK_TIMEOUT seconds."""
+    return timedelta(seconds=float(os.environ.get("STUDY_RANK_TIMEOUT", TIMEOUT)))
+
+
+def check_settings(device: torch.device, *settings: object) -> None:
+    """Make sure that all ranks have the same settings.
+
+    Raises:
+        MachineError: A rank has others.
+    """
+    digest = hashlib.sha256(repr(settings).encode()).digest()
+    numbers = torch.tensor([int.from_bytes(digest[i : i + 4], "big") for i in range(0, 16, 4)], dtype=torch.float64)
+    _check_equal(numbers.to(device), "settings; start them all with the same code, options and data")
+
+
+def check_weights(net: nn.Module, device: torch.device) -> None:
+    """Make sure that all ranks have the same weights, by the sum of each tensor.
+
+    Raises:
+        MachineError: A rank has others.
+    """
+    sums = torch.stack([p.detach().double().sum() for p in net.parameters()])
+    _check_equal(sums.nan_to_num().to(device), "weights; go on from the last checkpoint, and report it")
+
+
+def _check_equal(values: Tensor, what: str) -> None:
+    largest = torch.stack([values, -values])
+    distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+    if not torch.equal(largest[0], -largest[1]):
+        raise MachineError(f"the ranks do not have the same {what}")
 
 
 class RanksStrategy(DDPStrategy):

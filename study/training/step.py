@@ -246,3 +246,9 @@ def without_statistics(net: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+
+
+def gradient_norm(net: nn.Module) -> float:
+    """The Euclidean norm of all gradients together; nan where there are none."""
+    gradients = [p.grad for p in net.parameters() if p.grad is not None]
+    return float(torch.nn.utils.get_total_norm(gradients)) if gradients else float("nan")

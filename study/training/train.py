@@ -11,27 +11,29 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
 from study.data.datasets import dataset_info, load_dataset
-from study.machine.device import (
-    check_devices,
-    check_disk,
-    configure_torch,
-    die_with_parent,
-    has_cuda,
-)
+from study.machine.device import check_devices, check_disk, configure_torch, has_cuda
 from study.machine.options import MachineOptions, has_slice, is_first_rank, is_under_torchrun
+from study.machine.parent import die_with_parent
 from study.machine.resolve import resolve, step_mode
 from study.recording.evaluation import Row, Summary, describe
+from study.recording.lock import Taken
 from study.recording.provenance import now, provenance
-from study.recording.record import Record
+from study.recording.record import DIVERGED, Record
+from study.recording.run import changes
 from study.recording.wandb import mirror as tracking
+from study.recording.wandb.artifact import WriteWeights
 from study.spec import Spec
-from study.training.callbacks import Clock, Interrupted, callbacks
+from study.training.callbacks import Checkpoint, Clock, ProgressBar, Recorder
+from study.training.checkpoints import Checkpoints, Start
+from study.training.failures import machine_errors
 from study.training.module import TrainingModule
-from study.training.ranks import RanksStrategy
+from study.training.ranks import RanksStrategy, rank_timeout
 from study.training.results import Measure, Results
+from study.training.signals import Interrupted, SignalStop
 
 
 def quiet() -> None:
@@ -54,10 +56,12 @@ def train(spec: Spec, machine: MachineOptions, step_choice: Row | None = None) -
         step_choice: How `--step=auto` was decided, for the provenance.
 
     Returns:
-        The exit status: 0 when finished, 128 + signal when interrupted after a checkpoint.
+        The exit status: 0 when finished, here or by another process meanwhile, or while another process trains it;
+        `DIVERGED` when the loss was no longer a number; 128 + signal when interrupted after a checkpoint.
 
     Raises:
         InputError: Something that the user can fix; nothing has been trained then.
+        MachineError: The disk, the memory or another rank failed; the same command goes on from the last checkpoint.
     """
     if has_slice() or not is_first_rank():
         die_with_parent()
@@ -68,25 +72,34 @@ def train(spec: Spec, machine: MachineOptions, step_choice: Row | None = None) -
     mode = step_mode(machine, info.in_memory)
     configure_torch(machine.precision)
     module = TrainingModule(spec, load_dataset(spec, machine.data), mode, machine.checkpoint_every)
-    if is_first_rank():
-        begun = provenance(spec, machine, mode, module.dataset.fingerprint)
-        chosen = {"step_choice": step_choice} if step_choice else {}
-        record.open(begun | chosen | {"wandb_id": tracking.new_id()})
     try:
-        if is_first_rank():  # other ranks may get here before the folder exists
+        if is_first_rank():  # the others write nothing
             check_disk(record.folder, module.parameter_count)
-        return _fit(module, record, machine)
+            begun = provenance(spec, machine, mode, module.dataset.fingerprint)
+            chosen = {"step_choice": step_choice} if step_choice else {}
+            if not record.open(begun | chosen | {"wandb_id": tracking.new_id()}):
+                return record.say_end()
+        with machine_errors(record, machine):
+            return _fit(module, record, machine)
+    except Taken as other:
+        print(f"{spec.name} is being trained by {other}; nothing is done here")
+        return 0
     finally:
         record.close()
 
 
 def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int:
     """Run the trainer to the end of the recipe, or until a signal."""
-    mirror = tracking.mirror(record, machine.wandb) if is_first_rank() else None
-    trainer, measure = build_trainer(record, machine, mirror), Measure()
+    checkpoints = Checkpoints(record)
+    start = checkpoints.start(record)
+    mirror = None
+    if is_first_rank():
+        _repair(record, start)
+        mirror = tracking.mirror(record, machine.wandb)
+    trainer, measure = build_trainer(record, machine, mirror, checkpoints), Measure()
     trainer.callbacks.append(measure)  # type: ignore[attr-defined]
     try:
-        trainer.fit(module, ckpt_path=record.checkpoint if record.checkpoint.exists() else None, weights_only=True)
+        trainer.fit(module, ckpt_path=start.checkpoint, weights_only=True)
     except Interrupted as stop:
         if trainer.is_global_zero:
             again = f"run the same command again to resume at step {module.step}"
@@ -97,10 +110,41 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
     if measure.results is not None:
         summary = summarise(module, record, trainer, measure.results)
         record.finish(summary.row(), measure.results.measurements)
-        failed = "; failed, as its warm-up did not end" if module.schedule.is_stuck(module.step) else ""
-        print(f"{module.spec.name}: {describe(summary.last)}{failed}")
+        checkpoints.remove_checkpoint(checkpoints.previous)
+        return _end(module, summary, mirror, partial(_write_weights, record, machine), machine.artifact == "final")
+    return DIVERGED if module.diverged else 0
+
+
+def _repair(record: Record, start: Start) -> None:
+    """Cut off what cannot be gone on from, and say and note what was found damaged."""
+    record.keep(start.kept)
+    record.faults += [f"{path.name} is not used, as {fault}" for path, fault in start.damaged.items()]
+    if start.damaged:
+        record.faults.append(f"training goes on from {start.checkpoint.name if start.checkpoint else 'step 0'}")
+    for fault in record.faults:
+        print(f"study: {record.folder.name}: {fault}", file=sys.stderr)
+    if changed := changes(record.provenance()):
+        other = "it may end with other weights than a run that was left alone"
+        print(f"study: {record.folder.name}: its sessions differ in {changed}; {other}", file=sys.stderr)
+    if record.faults:
+        record.note(faults=[*record.provenance().get("faults", []), *record.faults])
+
+
+def _end(
+    module: TrainingModule, summary: Summary, mirror: tracking.Mirror | None, write: WriteWeights, is_exported: bool
+) -> int:
+    """Say how a run has ended, here and in W&B; returns the exit status."""
+    name = module.spec.name
+    if found := module.diverged:
+        why = f"its loss is no longer a number at step {found['step']:,}, at a learning rate of {found['lr']:g}"
+        print(f"study: {name} has diverged: {why}", file=sys.stderr)
         if mirror:
-            mirror.finish(partial(_write_weights, record, machine) if machine.artifact == "final" else None)
+            mirror.diverge(why, DIVERGED)
+        return DIVERGED
+    failed = "; failed, as its warm-up did not end" if module.schedule.is_stuck(module.step) else ""
+    print(f"{name}: {describe(summary.last)}{failed}")
+    if mirror:
+        mirror.finish(write if is_exported else None)
     return 0
 
 
@@ -111,16 +155,19 @@ def _write_weights(record: Record, machine: MachineOptions, out: Path) -> None:
     export(record.folder, out, "safetensors", "float32", machine.data)
 
 
-def build_trainer(record: Record, machine: MachineOptions, logger: Logger | None) -> pl.Trainer:
+def build_trainer(
+    record: Record, machine: MachineOptions, logger: Logger | None, checkpoints: Checkpoints | None = None
+) -> pl.Trainer:
     """Build a Trainer that leaves sampler, progress bar, checkpoints and length to us.
 
     Args:
         record: Where the callbacks write.
         machine: Devices, ranks and precision.
         logger: W&B, None without it.
+        checkpoints: How checkpoints are written and read; those of the record unless they are given.
     """
     cuda = has_cuda()
-    ranks = RanksStrategy(process_group_backend="nccl" if cuda else "gloo")
+    ranks = RanksStrategy(process_group_backend="nccl" if cuda else "gloo", timeout=rank_timeout())
     # Without it Lightning takes a stray SLURM variable for a job of many tasks, and waits for the others.
     cluster = None if is_under_torchrun() else LightningEnvironment()
     return pl.Trainer(
@@ -129,9 +176,9 @@ def build_trainer(record: Record, machine: MachineOptions, logger: Logger | None
         num_nodes=machine.world_size // machine.devices_here,
         strategy=ranks if machine.world_size > 1 else "auto",
         precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
-        plugins=cluster,
+        plugins=[checkpoints or Checkpoints(record), *([cluster] if cluster else [])],
         logger=logger or False,
-        callbacks=callbacks(record),
+        callbacks=_callbacks(record),
         default_root_dir=record.folder,
         max_epochs=-1,
         reload_dataloaders_every_n_epochs=1,
@@ -142,6 +189,16 @@ def build_trainer(record: Record, machine: MachineOptions, logger: Logger | None
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _callbacks(record: Record) -> list[Callback]:
+    """All callbacks of a run, in the order in which they act after an evaluation.
+
+    The clock completes an evaluation before it is recorded, and it is recorded before the checkpoint that follows it. A
+    run that is killed in between repeats that evaluation when it is resumed, and the record ignores the repetition.
+    """
+    checkpoint = Checkpoint(record)
+    return [Clock(), Recorder(record), checkpoint, SignalStop(checkpoint), ProgressBar()]
 
 
 def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer, results: Results) -> Summary:
@@ -157,4 +214,5 @@ def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer, resul
         parameters=module.parameter_count,
         weights_sha256=results.weights_sha256,
         ended=now(),
+        diverged=module.diverged,
     )

@@ -21,7 +21,7 @@ def test_the_official_images_are_read_whole(cifar10: Path) -> None:
 def test_the_layout_alone_is_not_the_official_data_set(synthetic: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="data_batch_1 is corrupt"):
         prepare_cifar10(tmp_path, source=synthetic)
-    assert (tmp_path / "cifar-10-batches-py" / "batches.meta").exists(), "it was found and copied"
+    assert not list(tmp_path.iterdir()), "nothing is left half done"
 
 
 def test_missing_data_names_the_command(tmp_path: Path) -> None:

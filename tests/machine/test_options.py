@@ -10,7 +10,7 @@ from study.machine.options import OPTIONS, MachineOptions
 from study.spec import InputError
 
 CELL = ["train", "--dataset=digits", "--depth=8", "--shortcut=A"]
-OTHER = MachineOptions(3, "bf16", "plain", 2, Path("/r"), Path("/d"), "off", "offline")
+OTHER = MachineOptions(3, "bf16", "plain", 2, Path("/r"), Path("/d"), "off", "offline", "accept")
 
 
 def test_options_survive_being_written_as_flags() -> None:
@@ -23,7 +23,7 @@ def test_options_survive_being_written_as_variables(monkeypatch: pytest.MonkeyPa
     """What `study launch` passes on is read back as it was, but for W&B's mode, which an agent decides."""
     for name, value in OTHER.variables().items():
         monkeypatch.setenv(name, value)
-    assert read_options(parser().read([*CELL, "--wandb=offline"])) == OTHER
+    assert read_options(parser().read([*CELL, "--wandb=offline", "--changes=accept"])) == OTHER
 
 
 def test_the_variables_are_frozen() -> None:
@@ -37,6 +37,7 @@ def test_the_variables_are_frozen() -> None:
         "STUDY_DATA",
         "STUDY_ARTIFACT",
         None,
+        "STUDY_CHANGES",
     ]
 
 

@@ -66,7 +66,10 @@ def test_a_resumed_run_keeps_the_precision_and_the_step_of_its_last_session() ->
     ):
         kept = resolve(auto, 1024, True, before)
         assert (kept.precision, kept.step) == (expected, "plain")
-    assert resolve(MachineOptions(precision="32"), 1024, True, {**first, "precision": "bf16"}).precision == "32"
+    other = MachineOptions(precision="32", changes="accept")
+    assert resolve(other, 1024, True, {**first, "precision": "bf16"}).precision == "32"
+    with pytest.raises(InputError, match=r"give --precision=bf16, or --changes=accept"):
+        resolve(MachineOptions(precision="32"), 1024, True, {**first, "precision": "bf16"})
 
 
 @cpu_only

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,17 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from study.recording.evaluation import Errors, Evaluation
+from study.recording.files import write_json
 from study.recording.folders import read_runs
-from study.recording.record import Record, write_json
+from study.recording.lock import Taken
+from study.recording.record import Record
 from study.spec import InputError, Spec
+from tests.records import ENDED
 from tests.strategies import TEXTS
 
 SPEC = Spec("digits", 8, "A")
 BEGUN = {"recipe": {"batch": 64}, "data_fingerprint": "f", "commit": "c"}
 
 
-def row(step: int, error: float = 10.0) -> dict[str, float]:
-    return {"step": step, "train/top1_error": error, "test/top1_error": error}
+def row(step: int, notes: Mapping[str, object] = {}) -> dict[str, object]:
+    return Evaluation(step, 0.5, 64 * step, 0.1, Errors(1, 10, 0.5), Errors(1, 10, 0.5), notes=notes).row()
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -28,12 +34,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert record.state() == "running"
     for step in (5, 10):
         assert record.append(row(step))
-    record.finish({"step": 10, "test/top1_error": 10.0}, {"responses": {"layers": ["stem.bn"], "std": [1.0]}})
+    record.finish({**row(10), **ENDED}, {"responses": {"layers": ["stem.bn"], "std": [1.0]}})
     record.close()
     (run,), unreadable = read_runs(tmp_path)
     assert not unreadable
     assert (run.spec, run.state, run.history) == (SPEC, "finished", [row(5), row(10)])
-    assert run.summary == {"step": 10, "test/top1_error": 10.0}
+    assert run.summary == {**row(10), **ENDED}
     assert run.responses == {"layers": ["stem.bn"], "std": [1.0]}
     assert record.provenance() == {**BEGUN, "resumed": []}
     assert run.covariates["commit"] == "c" and run.covariates["torch"] is None
@@ -69,13 +75,13 @@ def test_a_torn_last_line_is_left_out_and_then_cut_off(tmp_path: Path) -> None:
     assert [json.loads(line) for line in path.read_text().splitlines()] == [row(5), row(10)]
 
 
-VALUES = st.integers() | st.floats(allow_nan=False) | TEXTS | st.none() | st.booleans()
+VALUES = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS | st.none() | st.booleans()
 
 
 @given(st.lists(st.dictionaries(TEXTS, VALUES, max_size=4), max_size=5), st.data())
 def test_what_a_kill_left_is_read_and_continued(contents: list[dict[str, object]], data: st.DataObject) -> None:
     """The file ends anywhere in its last line: whole rows are read, and a resumed run adds to them."""
-    rows = [row | {"step": step} for step, row in enumerate(contents)]
+    rows = [row(step, notes) for step, notes in enumerate(contents)]
     whole = "".join(json.dumps(row) + "\n" for row in rows)
     lost = data.draw(st.integers(0, len(json.dumps(rows[-1])))) if rows else 0
     with TemporaryDirectory() as folder:
@@ -86,8 +92,8 @@ def test_what_a_kill_left_is_read_and_continued(contents: list[dict[str, object]
         path.write_text(whole[: len(whole) - lost])
         assert record.history() == (rows if lost <= 1 else rows[:-1]), "the line end alone is no loss"
         record.open(BEGUN)
-        for row in rows:
-            record.append(row)
+        for line in rows:
+            record.append(line)
         record.close()
         assert path.read_text() == whole
 
@@ -95,9 +101,9 @@ def test_what_a_kill_left_is_read_and_continued(contents: list[dict[str, object]
 def test_a_torn_line_in_the_middle_is_no_accident_and_is_reported(tmp_path: Path) -> None:
     record = Record(tmp_path, SPEC)
     record.open(BEGUN)
-    (record.folder / "metrics.jsonl").write_text('{"step": 5}\n{"st\n{"step": 15}\n')
+    (record.folder / "metrics.jsonl").write_text(f'{json.dumps(row(5))}\n{{"st\n{json.dumps(row(15))}\n')
     found, unreadable = read_runs(tmp_path)
-    assert not found and SPEC.name in unreadable
+    assert not found and unreadable == {SPEC.name: "metrics.jsonl, line 2: not JSON"}
 
 
 def test_a_repeated_step_is_not_recorded_twice(tmp_path: Path) -> None:
@@ -110,7 +116,7 @@ def test_a_repeated_step_is_not_recorded_twice(tmp_path: Path) -> None:
 def test_two_processes_cannot_train_one_cell(tmp_path: Path) -> None:
     record = Record(tmp_path, SPEC)
     record.open(BEGUN)
-    with pytest.raises(InputError, match="being trained by another process"):
+    with pytest.raises(Taken, match=f"process {os.getpid()} on"):
         Record(tmp_path, SPEC).open(BEGUN)
     record.close()
     Record(tmp_path, SPEC).open(BEGUN)

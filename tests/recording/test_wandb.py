@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from study.recording.record import COVARIATES, MEASUREMENTS, Record
+from study.recording.record import MEASUREMENTS, Record
+from study.recording.run import COVARIATES
 from study.spec import Spec
 from tests.support import Start, children, run, wait_for
 from tests.wandb_server import Cloud, Faults, Server

@@ -13,9 +13,10 @@ from reports.__main__ import run
 from reports.gathering import snapshot
 from reports.gathering.add import add, shorten
 from reports.gathering.gather import gather
-from study.recording.record import Record, write_json
+from study.recording.files import write_json
+from study.recording.record import Record
 from study.spec import Spec
-from tests.reports.test_reports import write_run
+from tests.records import write_run
 from tests.support import refusal
 
 FIRST, SECOND, THIRD = (Spec("digits", 20, "A", "mini", seed) for seed in range(3))

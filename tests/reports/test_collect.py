@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reports.gathering.collect import collect, exclusion_reason
-from study.recording.record import Record, read_run
+from study.recording.record import Record
+from study.recording.run import read_run
 
 
 def test_a_run_that_ended_in_its_warm_up_is_a_failure(undisturbed: Record) -> None:

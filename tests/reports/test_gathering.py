@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from reports.gathering import snapshot
-from study.recipes import recipe_for
-from study.recording.record import Record, write_json
+from study.recording.record import Record
 from study.spec import Spec
+from tests.records import digest, write_run
 from tests.support import run
 from tests.wandb_server import ENTITY, Faults, Run, Server
 
@@ -50,27 +49,14 @@ def mirrored(record: Record, run_id: str, **config: object) -> Run:
     return run
 
 
-def written(runs: Path, spec: Spec, points: int = 64, finished: bool = True, loss: float = 0.5) -> Record:
-    """A record of made-up numbers."""
-    record = Record(runs, spec)
-    record.folder.mkdir(parents=True)
-    write_json(record.folder / "spec.json", spec.factors)
-    for step in recipe_for(spec).evaluation_steps[:points]:
-        row = {"step": step, "epoch": step / 22, "samples": step * 64, "lr": 0.1, "images_per_second": 1 / 3}
-        for split in ("train", "test"):
-            row |= {f"{split}/{key}": 1 / step for key in ("top1_error", "wrong", "seen")} | {f"{split}/loss": loss}
-        record.append(row | {"hours": step / 7})
-    if finished:
-        record.finish({**row, "weights_sha256": spec.name, "ended": "2026-01-02"}, {})
-    return record
-
-
 def test_what_does_not_count_says_why_and_is_kept(server: Server, tmp_path: Path) -> None:
     """Crashed, diverged, doubled, handed out and not started, not ours: each has a row and a reason."""
     specs = [Spec("digits", 20, "A", "mini", seed) for seed in range(4)]
-    whole, crashed = written(tmp_path, specs[0]), written(tmp_path, specs[1], points=10, finished=False)
-    diverged = written(tmp_path, specs[2], loss=math.nan)
-    missing_rows = mirrored(written(tmp_path, specs[3]), "short")
+    whole, crashed = write_run(tmp_path, specs[0]), write_run(tmp_path, specs[1], points=10)
+    diverged = write_run(tmp_path, specs[2])
+    path = diverged.folder / "metrics.jsonl"
+    path.write_text(re.sub('"train/loss": [^,]*', '"train/loss": null', path.read_text()))
+    missing_rows = mirrored(write_run(tmp_path, specs[3]), "short")
     stub = Run("stub", PROJECT, {"config": json.dumps({k: {"value": v} for k, v in specs[0].factors.items()})})
     runs = [mirrored(whole, "second", started="2026-01-05"), mirrored(whole, "first"), mirrored(crashed, "crashed"),
             mirrored(diverged, "diverged"), missing_rows, stub, Run("alien", PROJECT)]  # fmt: skip
@@ -95,32 +81,32 @@ def test_a_run_here_and_there_is_one_run(server: Server, tmp_path: Path) -> None
     """Known by its id; the fuller copy is taken."""
     runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
     done, stopped = Spec("digits", 20, "A"), Spec("digits", 32, "A")
-    both = [written(runs, done), written(runs, stopped, points=10, finished=False)]
+    both = [write_run(runs, done), write_run(runs, stopped, points=10)]
     for record, run_id in zip(both, ("one", "two"), strict=True):
         record.note(wandb_id=run_id, started="2026-01-01", argv=["train"], versions={"torch": "2.11.0"})
-    server.cloud.runs = {"one": mirrored(both[0], "one"), "two": mirrored(written(elsewhere, stopped), "two")}
+    server.cloud.runs = {"one": mirrored(both[0], "one"), "two": mirrored(write_run(elsewhere, stopped), "two")}
     found = gather(server, tmp_path / "out", f"--runs={runs}").runs.set_index("run")
     assert list(found.index) == [done.name, stopped.name] and found["counts"].all()
     assert list(found["url"]) == [f"{server.cloud.address}/{ENTITY}/{PROJECT}/runs/{name}" for name in ("one", "two")]
 
 
 def test_requests_that_fail_are_tried_again(server: Server, tmp_path: Path) -> None:
-    record = written(tmp_path, Spec("digits", 20, "A"))
+    record = write_run(tmp_path, Spec("digits", 20, "A"))
     server.cloud.runs["one"] = mirrored(record, "one")
     server.faults = Faults((429, 503), every=3)
     found = gather(server, tmp_path / "out")
-    pd.testing.assert_series_equal(found.history["test/loss"], pd.Series([0.5] * 64, name="test/loss"))
+    assert list(found.history["test/loss"]) == [row["test/loss"] for row in record.history()]
 
 
 def test_what_is_on_disk_already_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
     """A run that has moved is."""
-    record = written(tmp_path, Spec("digits", 20, "A"), points=10, finished=False)
+    record = write_run(tmp_path, Spec("digits", 20, "A"), points=10)
     server.cloud.runs["one"] = mirrored(record, "one")
     gather(server, tmp_path / "out")
     before = server.requests
     assert len(gather(server, tmp_path / "out").history) == 10
     listing = server.requests - before
-    server.cloud.runs["one"] = mirrored(written(tmp_path / "later", record.spec, points=11, finished=False), "one")
+    server.cloud.runs["one"] = mirrored(write_run(tmp_path / "later", record.spec, points=11), "one")
     before = server.requests
     assert len(gather(server, tmp_path / "out").history) == 11
     assert server.requests - before > listing
@@ -143,7 +129,7 @@ def test_a_project_that_cannot_be_read_is_one_line(
 
 @pytest.mark.process
 def test_a_run_that_may_not_be_read_is_one_line(server: Server, tmp_path: Path) -> None:
-    server.cloud.runs["one"] = mirrored(written(tmp_path, Spec("digits", 20, "A")), "one")
+    server.cloud.runs["one"] = mirrored(write_run(tmp_path, Spec("digits", 20, "A")), "one")
     server.cloud.forbidden.add("one")
     own = {"WANDB_CONFIG_DIR": str(tmp_path / "config"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     arguments = ("reports", "gather", f"--wandb={ENTITY}/{PROJECT}", f"--out={tmp_path / 'out'}")
@@ -161,10 +147,12 @@ def test_without_an_account_nothing_is_asked(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_thousand_runs_are_gathered_whole(server: Server, tmp_path: Path) -> None:
     """64 points each; how long it takes is printed and not judged (see docs/performance.md)."""
-    record = written(tmp_path, Spec("digits", 20, "A"))
+    record = write_run(tmp_path, Spec("digits", 20, "A"))
     for seed in range(1000):
         run = mirrored(record, f"run{seed}", seed=seed)
-        run.summary = json.dumps({**record.summary(), "weights_sha256": str(seed)})  # type: ignore[dict-item]
+        first = json.loads(run.history[0]) | {"train/loss": 0.5 + seed / 1000}  # no two runs have the same curve
+        run.history[0] = json.dumps(first)
+        run.summary = json.dumps({**record.summary(), "weights_sha256": digest(str(seed))})  # type: ignore[dict-item]
         run.files = {"responses.json": b'{"layers": ["stem"], "std": [1.0]}'}
         server.cloud.runs[run.id] = run
     took = []

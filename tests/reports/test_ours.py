@@ -21,7 +21,7 @@ from reports.judging.evidence import CIFAR, IMAGENET, Evidence
 from reports.tables import cifar, imagenet
 from reports.tables.table import Table, text
 from study.spec import Spec
-from tests.reports.test_reports import write_run
+from tests.records import write_run
 from tests.support import ROOT
 
 WHOLE = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")

@@ -53,7 +53,9 @@ def from_markdown(source: str, like: TableCell) -> str:
 
 @given(TABLES)
 def test_any_text_is_read_back_from_csv(table: Table) -> None:
-    assert list(csv.reader(io.StringIO(to_csv(table), newline="")))[1:] == shown(table)
+    assert list(csv.reader(io.StringIO(to_csv(table), newline="")))[1:] == [
+        [tables.no_formula(cell) for cell in row] for row in shown(table)
+    ]
 
 
 @given(TABLES)

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import html
 import json
-import math
 import re
 import shutil
 from dataclasses import replace
@@ -23,46 +21,11 @@ from reports.page.found import read_found
 from reports.page.sections import report
 from reports.paper import numbers as paper
 from study.recipes import recipe_for
-from study.recording.record import Record
 from study.spec import InputError, Spec
+from tests.records import digest, write_run
 from tests.support import RESULTS, ROOT, run
 
 ERRORS = {("none", 20): (0.1, 3.0), ("none", 56): (40.0, 50.0), ("A", 20): (0.0, 1.5), ("A", 56): (0.0, 1.0)}
-
-
-def digest(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
-
-
-def write_run(runs: Path, spec: Spec, train: float, test: float, **summary: object) -> Record:
-    """A record as a trainer writes it, of a run that never was."""
-    record, recipe = Record(runs, spec), recipe_for(spec)
-    record.open({"recipe": {}, "data_fingerprint": "d" * 64, "commit": "c" * 40, "dirty": False, "device": "CPU",
-                 "world_size": 1, "precision": "32", "versions": {"torch": "2"}, "argv": ["train"]})  # fmt: skip
-    for step in recipe.evaluation_steps:
-        left = 1 - step / recipe.steps
-        row = {
-            "step": step,
-            "epoch": step / 22,
-            "samples": step * recipe.batch,
-            "lr": 0.1,
-            "images_per_second": 100.0,
-            "hours": 0.5,
-        }
-        for split, error in (("train", train), ("test", test)):
-            row |= {
-                f"{split}/top1_error": error + 80 * left**4,
-                f"{split}/wrong": 1,
-                f"{split}/seen": 360,
-                f"{split}/loss": 0.5,
-            }
-        record.append(row)
-    record.finish(
-        {**row, "parameters": 269_434, "weights_sha256": digest(spec.name), **summary},
-        {"responses": {"layers": ["stem.bn"], "std": [1.0]}},
-    )
-    record.close()
-    return record
 
 
 @pytest.fixture
@@ -128,13 +91,14 @@ def test_the_training_error_is_a_mean_over_the_last_tenths(runs: Path) -> None:
     row = gathered.results.set_index("run").loc["digits-56-none-mini-s0"]
     steps = [s for s in recipe_for(Spec("digits", 56, "none")).evaluation_steps if s > round(336 * 54 / 64)]
     assert len(steps) == 10
-    assert row["train_error"] == pytest.approx(np.mean([40 + 80 * (1 - s / 336) ** 4 for s in steps]))
+    assert row["train_error"] == pytest.approx(np.mean([40 + 80 * (1 - s / 336) ** 4 for s in steps]), abs=0.05)
     assert row["test_error"] == 50.0, "the last step's"
 
 
 def test_a_run_that_does_not_count_is_listed_with_its_reason(runs: Path) -> None:
     """Nothing is dropped: nan, a torn line, no last evaluation, a copy, mixed records, a crash, a stranger's folder."""
-    write_run(runs, Spec("digits", 32, "A"), 1.0, 2.0, **{"test/loss": math.nan})
+    lost = write_run(runs, Spec("digits", 32, "A"), 1.0, 2.0).folder / "metrics.jsonl"
+    lost.write_text(re.sub(r'("step": 336.*"test/loss": )[^,]*', r"\1NaN", lost.read_text()))
     write_run(runs, Spec("digits", 44, "A"), 1.0, 2.0, step=331)
     (write_run(runs, Spec("digits", 14, "A"), 1.0, 2.0).folder / "summary.json").unlink()
     torn = write_run(runs, Spec("digits", 26, "A"), 1.0, 2.0).folder / "metrics.jsonl"
@@ -150,8 +114,10 @@ def test_a_run_that_does_not_count_is_listed_with_its_reason(runs: Path) -> None
     assert reasons["digits-32-A-mini-s0"] == "diverged: its loss is not a number at step 336"
     assert reasons["digits-44-A-mini-s0"] == "no evaluation after its last step, 336"
     assert reasons["digits-14-A-mini-s0"] == "interrupted at step 336 of 336"
-    assert "Unterminated" in reasons["digits-26-A-mini-s0"] or "delimiter" in reasons["digits-26-A-mini-s0"]
-    assert reasons["digits-38-A-mini-s0"] == "its steps do not increase: two records were mixed"
+    assert reasons["digits-26-A-mini-s0"] == "metrics.jsonl, line 19: not JSON"
+    assert (
+        reasons["digits-38-A-mini-s0"] == "metrics.jsonl, line 65: step 5 does not follow 336: two records were mixed"
+    )
     assert reasons["digits-56-A-mini-s7"] == "a copy: its weights are identical to those of digits-56-A-mini-s0"
     assert "not a run name" in reasons["digits-20-A-mini-s0 (copy)"]
     page = render.texts(report(gathered))["report.html"]

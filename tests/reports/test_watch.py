@@ -23,9 +23,10 @@ from reports.gathering.follow import Records, changes
 from reports.gathering.gather import gather
 from reports.page.serve import PAGE, serve
 from reports.page.watch import put, refresh
-from study.recording.record import Record, write_json
+from study.recording.files import write_json
+from study.recording.record import Record
 from study.spec import Spec
-from tests.reports.test_reports import write_run
+from tests.records import ENDED, write_run
 from tests.support import Start, refusal, wait_for
 
 SPECS = [Spec("digits", depth, shortcut, "smoke", 0) for shortcut in ("none", "A") for depth in (8, 14)]
@@ -115,7 +116,7 @@ def test_new_evaluations_alone_leave_the_rest_of_the_report_as_a_whole_build_has
     whole = (tmp_path / PAGE).read_text()
     again = put(gather(runs), tmp_path, is_drawn=False, before=before)
     assert again.answers is before.answers and (tmp_path / PAGE).read_text() == whole
-    write_json(record.folder / "summary.json", {**json.loads(rest[-1]), "weights_sha256": "a"})
+    write_json(record.folder / "summary.json", {**json.loads(rest[-1]), **ENDED})
     (record.folder / "metrics.jsonl").write_text(rest[-1])
     assert refresh(again, gather(runs)) is None, "a run has finished"
 

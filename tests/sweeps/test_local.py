@@ -21,8 +21,8 @@ def test_a_sweep_trains_resumes_skips_and_continues_after_a_failure(
     """Three cells, one of which cannot be trained: killed in the middle, run again, and then found done."""
     runs, file = tmp_path / "runs", write_sweep(tmp_path, TINY_SWEEP)
     broken = Record(runs, Spec("digits", 8, "none"))
-    broken.checkpoint.parent.mkdir(parents=True)
-    broken.checkpoint.write_bytes(b"no checkpoint")
+    broken.folder.mkdir(parents=True)
+    (broken.folder / "provenance.json").write_text("no provenance")
     arguments = ("study", "sweep", str(file), f"--runs={runs}", "--jobs=2")
     first = start(*arguments)
     wait_for(lambda: len(Record(runs, Spec("digits", 8, "A")).history()) > 3 or first.poll() is not None)
@@ -35,7 +35,7 @@ def test_a_sweep_trains_resumes_skips_and_continues_after_a_failure(
     assert states == ["interrupted", "finished", "finished"]
     assert len(Record(runs, Spec("digits", 8, "A")).provenance()["resumed"]) == 1, "it was resumed"
 
-    broken.checkpoint.unlink()
+    (broken.folder / "provenance.json").unlink()
     third = run(*arguments)
     assert third.returncode == 0 and third.stdout.count("finished") == 3
     status = run("study", "sweep", str(file), f"--runs={runs}", "--status")

@@ -24,10 +24,10 @@ from study.machine.options import MachineOptions, Precision, StepMode
 from study.recipes import RECIPES, Recipe
 from study.recording.record import Record
 from study.spec import Spec
-from study.training.callbacks import Interrupted
 from study.training.compiling import compile_forward
 from study.training.module import TrainingModule
 from study.training.schedule import Schedule
+from study.training.signals import Interrupted
 from study.training.step import EAGER_STEPS
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256

@@ -31,10 +31,10 @@ from study.network import ResNet
 from study.recipes import recipe_for
 from study.recording.record import Record
 from study.spec import InputError, Spec
-from study.training.callbacks import Interrupted
 from study.training.compiling import compile_forward
 from study.training.module import TrainingModule
 from study.training.schedule import Schedule
+from study.training.signals import Interrupted
 from study.training.step import Forward, uncounted_batches
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256

@@ -32,7 +32,14 @@ from tests.support import CELL, SPEC, Start, run, train
 def test_a_run_leaves_its_whole_record(undisturbed: Record) -> None:
     files = {str(path.relative_to(undisturbed.folder)) for path in undisturbed.folder.rglob("*") if path.is_file()}
     assert files == {
-        *(".lock", "spec.json", "provenance.json", "metrics.jsonl", "checkpoints/last.ckpt"),
+        *(
+            ".lock",
+            "spec.json",
+            "provenance.json",
+            "metrics.jsonl",
+            "checkpoints/last.ckpt",
+            "checkpoints/digests.json",
+        ),
         *("summary.json", "responses.json", "confusion.json"),
     }
     assert [r["step"] for r in undisturbed.history()] == list(recipe_for(SPEC).evaluation_steps)

@@ -36,6 +36,7 @@ class Run:
     fields: Json = field(default_factory=dict)
     history: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    alerts: list[tuple[str, str]] = field(default_factory=list)
     summary: str = "{}"
     started: bool = False
     exit_code: int | None = None

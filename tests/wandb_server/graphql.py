@@ -43,6 +43,11 @@ def upsert_bucket(cloud: Cloud, given: Json) -> Json:
     return {"upsertBucket": {"bucket": bucket, "inserted": not known}}
 
 
+def alert(cloud: Cloud, given: Json) -> Json:
+    cloud.runs[given["runName"]].alerts.append((given["title"], given["text"]))
+    return {"notifyScriptableRunAlert": {"success": True}}
+
+
 def resume_status(cloud: Cloud, given: Json) -> Json:
     run = cloud.runs.get(given["name"])
     return {"model": {"id": "p", "name": given["project"], "entity": OWNER, "bucket": run and _resume(run)}}
@@ -200,6 +205,7 @@ REPLIES: dict[str, Callable[[Cloud, Json], Any]] = {
     "upsertBucket(": upsert_bucket,
     "query RunResumeStatus": resume_status,
     "createRunFiles(": create_run_files,
+    "notifyScriptableRunAlert(": alert,
     "upsertSweep(": upsert_sweep,
     "sweep(sweepName": sweep_with_runs,
     "createAgent(": create_agent,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.machine.device import die_with_parent
+from study.machine.parent import die_with_parent
 
 GRACE = 25.0  # seconds for a checkpoint after SIGTERM, before SIGKILL
 KEPT = 12  # lines of a log

@@ -81,6 +81,15 @@ def _images(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(SUFFIXES))
 
 
+def _odd_files(root: Path, listed: Listing) -> Iterator[str]:
+    """Yield what has an image's name and is no file that can be read to its end: folders, pipes, dead links."""
+    for split, classes in listed.items():
+        for wnid, names in classes.items():
+            for name in names:
+                if not (path := root / split / wnid / name).is_file():
+                    yield f"{path} is not a file; copy the image again, or remove it"
+
+
 def problems(data: Path, subset: bool) -> Iterator[str]:
     """Yield what is wrong with the folder, each with its fix; nothing if networks can be trained on it.
 
@@ -92,7 +101,9 @@ def problems(data: Path, subset: bool) -> Iterator[str]:
     layout_problems = [problem for split in SPLITS for problem in _split_problems(root / split, data)]
     yield from layout_problems
     if not layout_problems:
-        yield from content_problems(root, listing(root), subset, data)
+        listed = listing(root)
+        yield from _odd_files(root, listed)
+        yield from content_problems(root, listed, subset, data)
 
 
 def _split_problems(folder: Path, data: Path) -> Iterator[str]:

@@ -20,6 +20,7 @@ FilePath = str | PathLike[str]
 Trouble = Literal["none", "converted", "broken"]
 TROUBLES: tuple[Trouble, ...] = ("converted", "broken")
 GREY = (124, 116, 104)  # ImageNet's mean colour, in place of a file that cannot be decoded at all
+LARGEST = 50_000_000  # pixels; ILSVRC 2012's largest image has 24 million
 # What PIL raises for a file's content. An error of the disk itself has an errno and is not caught.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
@@ -62,6 +63,7 @@ def decode(path: FilePath, shorter: int | None = None) -> Decoded:
 def _decode(path: FilePath, shorter: int | None) -> Decoded:
     with Image.open(path) as image:
         size = image.size
+        _check_size(image)
         if shorter is not None:
             image.draft(None, resized(size, shorter))
         if image.mode == "RGB":
@@ -70,11 +72,18 @@ def _decode(path: FilePath, shorter: int | None) -> Decoded:
         return Decoded(image.convert("RGB"), size, "converted")
 
 
+def _check_size(image: Image.Image) -> None:
+    """Refuse an image before memory is taken for its pixels."""
+    if image.width * image.height > LARGEST:
+        raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+
+
 def _decode_what_is_there(path: FilePath) -> Decoded:
     """Decode the upper part of a truncated file, PIL's grey below it; a grey image if nothing can be decoded."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         with Image.open(path) as image:
+            _check_size(image)
             return Decoded(image.convert("RGB"), image.size, "broken")
     except UNREADABLE:
         return Decoded(Image.new("RGB", (256, 256), GREY), (256, 256), "broken")

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.loggers import Logger
 
 from study.recipes import exhibits
-from study.recording.record import CLIENT, MEASUREMENTS, Record, covariates
+from study.recording.record import CLIENT, MEASUREMENTS, Record
+from study.recording.run import covariates
 from study.recording.wandb.account import PROJECT, end_client, resolve_mode
 from study.recording.wandb.artifact import WriteWeights, log_weights
 
@@ -124,6 +125,17 @@ class Mirror(Logger):
             _close(run, 0)
 
         self._attempt(complete, again=True)
+
+    def diverge(self, why: str, status: int) -> None:
+        """Close a run whose loss is no longer a number: tagged, with its summary and an alert."""
+
+        def fail(run: Run) -> None:
+            run.tags = (*(run.tags or ()), "diverged")
+            run.summary.update(self.record.summary() or {})
+            run.alert(f"{self.name} has diverged", why)
+            _close(run, status)
+
+        self._attempt(fail, again=True)
 
     def preempt(self, status: int) -> None:
         """Close a run that was stopped by a signal, marked as preempted so that W&B hands it out again."""

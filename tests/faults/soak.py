@@ -1,0 +1,200 @@
+"""Kill training, gathering and building at random moments; started again, they must end as if left alone.
+
+    python -m tests.faults.soak                     60 faults of a random schedule, whose seed is printed
+    python -m tests.faults.soak --faults=60 --seed=7
+
+The moments are certain (`tests.signalled`): a process sends itself the signal at a given batch, or before it opens or
+renames a given file, however busy the machine is. docs/reliability.md has the figures of the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from study.recording.record import MEASUREMENTS, Record
+from study.spec import Spec
+from tests.support import ENVIRONMENT, ROOT, children, has_stopped, values
+
+# A cell with its number of devices; all train in seconds.
+CELLS = (
+    (Spec("digits", 8, "A", "smoke", 3), 1),
+    (Spec("digits", 8, "none", "smoke", 4), 1),
+    (Spec("digits", 14, "A", "smoke", 5), 2),
+)
+FILES = ("metrics.jsonl", "last.tmp", "digests.tmp", "provenance.tmp", "responses.tmp", "confusion.tmp", "summary.tmp")
+WHOM = ("the run", "the run", "the run", "a rank", "a stopped run", "a report")
+PATIENCE = 300.0  # seconds for one command
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that happens to a process.
+
+    Attributes:
+        whom: Whom it happens to.
+        signum: The signal.
+        moment: When, in the words of `tests.signalled`.
+    """
+
+    whom: str
+    signum: str
+    moment: str
+
+    def __str__(self) -> str:
+        return f"{self.signum} to {self.whom} at {self.moment}"
+
+
+def schedule(seed: int, count: int) -> Iterator[Fault]:
+    """So many faults; the same seed gives the same ones."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        whom = draw.choice(WHOM)
+        if whom == "a report":
+            moment = f"open:{draw.choice(('runs.csv', 'history.csv.gz', 'report.html', 'REPORT.md'))}:1"
+        elif draw.random() < 0.4:
+            moment = f"call:batch:{draw.randint(1, 20)}"
+        else:
+            what, file = draw.choice(("open", "rename")), draw.choice(FILES)
+            moment = f"{'open' if file == 'metrics.jsonl' else what}:{file}:{draw.randint(1, 2)}"
+        yield Fault(whom, draw.choice(("SIGKILL", "SIGKILL", "SIGTERM")), moment)
+
+
+def soak(folder: Path, seed: int, count: int) -> Counter[str]:
+    """Inflict the faults on the cells in turn, then let each finish.
+
+    Returns:
+        How often each thing happened.
+
+    Raises:
+        AssertionError: A run or a report ended otherwise than one that was left alone, or something was left behind.
+    """
+    happened: Counter[str] = Counter()
+    for spec, devices in CELLS:
+        train(folder / "twins", spec, devices)
+    for number, fault in enumerate(schedule(seed, count)):
+        spec, devices = CELLS[number % len(CELLS)]
+        runs = folder / f"runs{number // 12}"  # a cell that is finished is begun anew in the next folder
+        say(f"{number + 1} of {count}: {spec.name}, {fault}")
+        happened[f"{fault.signum} to {fault.whom}"] += 1
+        happened["took effect"] += inflict(fault, folder, runs, spec, devices)
+    for runs in sorted(folder.glob("runs*")):
+        for spec, devices in CELLS:
+            happened["restarts to the end"] += 1
+            train(runs, spec, devices)
+            compare(Record(runs, spec), Record(folder / "twins", spec))
+    return happened
+
+
+def inflict(fault: Fault, folder: Path, runs: Path, spec: Spec, devices: int) -> bool:
+    """Start what the fault happens to, and let it happen; returns whether its moment came."""
+    if fault.whom == "a report":
+        return report(folder, fault)
+    pausing = fault.whom in ("a rank", "a stopped run")
+    signum = "SIGSTOP" if pausing else fault.signum
+    process = start("tests.signalled", signum, fault.moment, *training(runs, spec, devices))
+    if pausing and wait_until_stopped(process):
+        ranks = [pid for pid in children(process.pid) if "train" in Path(f"/proc/{pid}/cmdline").read_text()]
+        time.sleep(0.5)
+        if fault.whom == "a rank" and ranks:
+            os.kill(ranks[0], signal.Signals[fault.signum])
+        os.kill(process.pid, signal.SIGCONT)
+    said = process.communicate(timeout=PATIENCE)[0]
+    number = signal.Signals[fault.signum]
+    expected = {0, -number, 128 + number, 143, 1 if fault.whom == "a rank" else 0}
+    assert process.returncode in expected and "Traceback" not in said, f"{fault}: {process.returncode}\n{said}"
+    return process.returncode != 0
+
+
+def report(folder: Path, fault: Fault) -> bool:
+    """Gather and build the twins, killed at the fault's moment; then again, which must give the same bytes."""
+    whole, out = folder / "report", folder / "killed report"
+    verb = "gather" if ".csv" in fault.moment else "build"
+    for place in (whole, out):
+        if verb == "build" or not (whole / "runs.csv").exists():
+            run("reports", "gather", f"--runs={folder / 'twins'}", f"--out={place}")
+    arguments = ["reports", verb, f"--out={out}", *([f"--runs={folder / 'twins'}"] if verb == "gather" else [])]
+    process = start("tests.signalled", fault.signum, fault.moment, *arguments)
+    process.communicate(timeout=PATIENCE)
+    for place in (whole, out):
+        run("reports", "gather", f"--runs={folder / 'twins'}", f"--out={place}")
+        run("reports", "build", f"--out={place}")
+    files = [{p.relative_to(o): p.read_bytes() for p in o.rglob("*") if p.is_file()} for o in (whole, out)]
+    assert files[0] == files[1], f"{fault}: {set(files[0].items()) ^ set(files[1].items())}"
+    return process.returncode != 0
+
+
+def compare(record: Record, twin: Record) -> None:
+    """Make sure that a run is its twin, and that nothing is left behind."""
+    assert values(record) == values(twin), record.folder
+    ends = [(found.summary() or {}).get("weights_sha256") for found in (record, twin)]
+    assert ends[0] == ends[1] is not None, record.folder
+    assert all(record.measurement(name) == twin.measurement(name) for name in MEASUREMENTS), record.folder
+    kept = {"last.ckpt", "digests.json", "spec.json", "provenance.json", "metrics.jsonl", "summary.json", ".lock"}
+    left = {path.name for path in record.folder.rglob("*") if path.is_file()} - kept
+    assert left == {f"{name}.json" for name in MEASUREMENTS}, f"{record.folder}: {left}"
+    running = subprocess.run(["pgrep", "-f", f"runs={record.folder.parent}"], capture_output=True, text=True).stdout
+    assert not running, f"processes are left: {running}"
+
+
+def training(runs: Path, spec: Spec, devices: int) -> list[str]:
+    return ["study", "train", *spec.flags, f"--devices={devices}", f"--runs={runs}", "--wandb=disabled"]
+
+
+def train(runs: Path, spec: Spec, devices: int) -> None:
+    run(*training(runs, spec, devices))
+
+
+def run(*arguments: str) -> None:
+    process = start(*arguments)
+    said = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == 0, f"{arguments}: {process.returncode}\n{said}"
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments], env=os.environ | ENVIRONMENT, cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def wait_until_stopped(process: subprocess.Popen[str]) -> bool:
+    """Wait until a process has stopped itself; False if it ended before."""
+    while process.poll() is None:
+        if has_stopped(process.pid):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def say(message: str) -> None:
+    if sys.stderr.isatty():
+        print(message, file=sys.stderr)
+
+
+def main() -> None:
+    """Soak, and print what happened."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faults", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=None, help="of the schedule (default: the time)")
+    options = parser.parse_args()
+    seed = int(time.time()) if options.seed is None else options.seed
+    print(f"{options.faults} faults, --seed={seed}", flush=True)
+    with TemporaryDirectory() as folder:
+        for what, count in sorted(soak(Path(folder), seed, options.faults).items()):
+            print(f"{count:4d} {what}")
+    print("   0 runs or reports that ended otherwise than when left alone")
+
+
+if __name__ == "__main__":
+    main()
