@@ -1,6 +1,7 @@
 # make demo        the digits sweep and its report, which grows meanwhile, from a fresh clone
 # make test        the tests that need no GPU, except the slow ones
 # make test-slow   the slow tests: whole sweeps by agents, faults, kills, 1202 layers
+# make soak        kills and starts again, sixty times; about half an hour
 # make lint        style and types
 # make docs        the documentation, in build/docs
 
@@ -9,7 +10,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint docs env
+.PHONY: demo test test-slow soak lint docs env
 .DELETE_ON_ERROR:
 
 demo: .venv/made
@@ -27,6 +28,9 @@ test: .venv/made
 
 test-slow: .venv/made
 	$(BIN)/python -m pytest -m slow $(PYTEST)
+
+soak: .venv/made
+	$(BIN)/python -m tests.faults.soak $(SOAK)
 
 lint: .venv/made
 	$(BIN)/ruff check .
