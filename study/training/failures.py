@@ -17,7 +17,8 @@ from study.training.ranks import rank_timeout
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOENT, errno.EACCES}
 AGAIN = "give the same command again: it goes on from the last checkpoint"
-NO_MEMORY = "can't allocate memory"  # how torch says it on a CPU, in a plain RuntimeError
+# How torch says, in a plain RuntimeError, that a CPU's memory is full, and that a worker of a loader has ended.
+NO_MEMORY, NO_READER = "can't allocate memory", "DataLoader worker"
 
 
 @contextmanager
@@ -30,40 +31,40 @@ def machine_errors(record: Record, machine: MachineOptions) -> Iterator[None]:
     """
     try:
         yield
-    except Lost as error:
-        raise MachineError(f"{record.spec.name}: {error}; nothing more is recorded by this process") from None
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        what = f"{error.filename or record.folder}: {error.strerror}"
-        raise MachineError(f"{record.spec.name}: {what}; make room or mend it, and {AGAIN}") from None
-    except (MemoryError, torch.OutOfMemoryError):
-        raise _no_memory(record, machine) from None
-    except RuntimeError as error:
-        if NO_MEMORY in str(error):
-            raise _no_memory(record, machine) from None
-        if is_of_ranks(error):
-            raise MachineError(f"{record.spec.name}: {_lost_rank(error)}; {AGAIN}") from None
+    except (OSError, MemoryError, RuntimeError) as error:
+        if sentence := _of_disk(error, record) or _of_memory(error, machine) or _of_processes(error):
+            raise MachineError(f"{record.spec.name}: {sentence}") from None
         raise
 
 
-def is_of_ranks(error: RuntimeError) -> bool:
-    """Whether an exception says that the connection between ranks broke, or that one did not answer in time."""
-    return isinstance(error, distributed.DistError) or any(word in str(error) for word in ("gloo", "NCCL"))
+def _of_disk(error: Exception, record: Record) -> str:
+    if isinstance(error, Lost):
+        return f"{error}; nothing more is recorded by this process"
+    if isinstance(error, OSError) and error.errno in DISK:
+        return f"{error.filename or record.folder}: {error.strerror}; make room or mend it, and {AGAIN}"
+    return ""
 
 
-def _lost_rank(error: RuntimeError) -> str:
-    if "timed out" in str(error).lower() or "timeout" in str(error).lower():
-        return f"another rank has not answered for {rank_timeout().total_seconds():,.0f} s"
-    return "another rank has ended"
-
-
-def _no_memory(record: Record, machine: MachineOptions) -> MachineError:
-    """What would make the run fit."""
+def _of_memory(error: Exception, machine: MachineOptions) -> str:
+    """What would make a run fit into the memory."""
+    if not isinstance(error, MemoryError | torch.OutOfMemoryError) and NO_MEMORY not in str(error):
+        return ""
     ways = {
         "--precision=bf16": machine.precision != "bf16",
         "--checkpoint-every=10": machine.checkpoint_every == 0,
         f"--devices={2 * machine.devices}": True,
     }
     offered = ", ".join(way for way, is_new in ways.items() if is_new)
-    return MachineError(f"{record.spec.name} does not fit into the memory; give it less to hold: {offered}")
+    return f"it does not fit into the memory; give it less to hold: {offered}"
+
+
+def _of_processes(error: Exception) -> str:
+    """Which other process of the run is gone, or does not answer."""
+    text = str(error)
+    if NO_READER in text:
+        return f"a process that reads images has ended, as when the machine lacks memory; {AGAIN}"
+    if not isinstance(error, distributed.DistError) and "gloo" not in text and "NCCL" not in text:
+        return ""
+    if "timed out" in text.lower() or "timeout" in text.lower():
+        return f"another rank has not answered for {rank_timeout().total_seconds():,.0f} s; {AGAIN}"
+    return f"another rank has ended; {AGAIN}"

@@ -204,7 +204,7 @@ def test_a_killed_run_goes_on_in_mid_epoch_to_the_same_end(
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL and record.history()[-1]["epoch"] < 0.5
     process = start("study", "train", *CELL, f"--runs={tmp_path}", f"--data={imagenet}")
-    wait_for(lambda: readers(process.pid) > 0 or process.poll() is not None)
+    wait_for(lambda: bool(readers(process.pid)) or process.poll() is not None)
     os.killpg(process.pid, signal.SIGTERM)  # as a cluster does: to the reading processes too
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 143 and "run the same command again to resume at step 1" in output, output
@@ -215,15 +215,30 @@ def test_a_killed_run_goes_on_in_mid_epoch_to_the_same_end(
     assert values(record) == values(finished)
 
 
-def readers(pid: int) -> int:
-    """How many children of a process ignore SIGTERM."""
+def readers(pid: int) -> list[int]:
+    """The children of a process that ignore SIGTERM."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        status = [Path(f"/proc/{child}/status").read_text() for child in children]
+        status = {int(child): Path(f"/proc/{child}/status").read_text() for child in children}
     except OSError:
-        return 0
-    ignored = [int(line.split()[1], 16) for text in status for line in text.splitlines() if line.startswith("SigIgn")]
-    return sum(mask >> (signal.SIGTERM - 1) & 1 for mask in ignored)
+        return []
+    ignored = {child: int(text.partition("SigIgn:")[2].split()[0], 16) for child, text in status.items()}
+    return [child for child, mask in ignored.items() if mask >> (signal.SIGTERM - 1) & 1]
+
+
+@pytest.mark.slow
+def test_a_reader_that_is_killed_ends_the_run_in_one_line(
+    finished: Record, imagenet: Path, tmp_path: Path, start: Start
+) -> None:
+    """As the kernel does when memory is short."""
+    process = start("study", "train", *CELL, f"--runs={tmp_path}", f"--data={imagenet}")
+    wait_for(lambda: bool(readers(process.pid)) or process.poll() is not None)
+    os.kill(readers(process.pid)[0], signal.SIGKILL)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1 and "a process that reads images has ended" in output, output
+    assert "Traceback" not in output and not readers(process.pid)
+    assert train(tmp_path, imagenet).returncode == 0
+    assert values(Record(tmp_path, SPEC)) == values(finished)
 
 
 @pytest.mark.slow
@@ -301,6 +316,18 @@ def test_a_subset_cannot_stand_for_the_papers(imagenet: Path, tmp_path: Path) ->
 def layout(jpegs: list[Path], tmp_path: Path) -> Path:
     arrange(jpegs, tmp_path / "imagenet", classes=5)
     return tmp_path
+
+
+@pytest.mark.process
+def test_a_killed_preparation_is_done_again(layout: Path) -> None:
+    """Killed before the index is written, which says that all the rest is there."""
+    prepare = ("study", "prepare", "imagenet", "--subset", f"--data={layout}")
+    done = run("tests.signalled", "SIGKILL", "open:index.tmp:1", *prepare)
+    assert done.returncode == -signal.SIGKILL
+    with pytest.raises(InputError, match="is not prepared; run"):
+        load_imagenet(layout)
+    assert run(*prepare).returncode == 0
+    assert load_imagenet(layout).test_size == 5
 
 
 def doctor(data: Path) -> tuple[int, str]:

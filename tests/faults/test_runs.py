@@ -266,10 +266,10 @@ def test_a_run_is_not_gone_on_with_otherwise_unless_asked(tmp_path: Path) -> Non
 
 
 @pytest.mark.process
-def test_many_sweeps_of_one_folder_train_each_cell_once(tmp_path: Path, start: Start) -> None:
-    """Six here; twenty in the soak."""
+@pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_many_sweeps_of_one_folder_train_each_cell_once(count: int, tmp_path: Path, start: Start) -> None:
     file, runs = write_sweep(tmp_path, GRID), tmp_path / "runs"
-    sweeps = [start("study", "sweep", str(file), "--wandb=disabled", f"--runs={runs}") for _ in range(6)]
+    sweeps = [start("study", "sweep", str(file), "--wandb=disabled", f"--runs={runs}") for _ in range(count)]
     for sweep in sweeps:
         said = sweep.communicate(timeout=500)[0]
         assert sweep.returncode == 0 and "study:" not in said, said

@@ -83,7 +83,7 @@ def _end_workers() -> None:
 
 def _ignore_signals(_: int) -> None:
     """Leave a signal to the whole process group to the trainer, which writes a checkpoint and then ends its workers."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
 
 
