@@ -1,4 +1,4 @@
-"""SVG made small: what Matplotlib writes, without what cannot be seen and with coordinates of one decimal."""
+"""SVG made small: what Matplotlib writes, without what cannot be seen and in whole tenths of a point."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from xml.sax.saxutils import escape, quoteattr
 
 FONT = "system-ui,sans-serif"
 FONT_SIZE = 9  # points, 12 px
+UNITS = 10  # to a point: a whole number takes a byte less than one with a decimal
 ROOT = (
-    f' xmlns="http://www.w3.org/2000/svg" fill="none" stroke-linejoin="round" font-family="{FONT}" '
-    f'font-size="{FONT_SIZE}"'
+    f' xmlns="http://www.w3.org/2000/svg" fill="none" stroke-linejoin="round" stroke-width="{UNITS}" '
+    f'font-family="{FONT}" font-size="{FONT_SIZE * UNITS}"'
 )
-SVG_CSS = f".panels svg {{ fill: none; stroke-linejoin: round; font: {FONT_SIZE}px {FONT}; }}"
+SVG_CSS = (
+    f".panels svg {{ fill: none; stroke-linejoin: round; stroke-width: {UNITS}; font: {FONT_SIZE * UNITS}px {FONT}; }}"
+)
 OWN = {"x", "y", "d", "href", "transform", "id"}  # attributes that are not shared by neighbours
 # What the root element says for all, or what is so without being said.
 DEFAULTS = {
@@ -30,6 +33,7 @@ DEFAULTS = {
     ("stroke-dashoffset", "0"),
     ("stroke-width", "1"),
 }
+RATIOS = {"opacity", "fill-opacity", "stroke-opacity", "stroke-miterlimit", "font-weight"}  # numbers without a unit
 NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?"
 UNSEEN = 0.4  # points, half a pixel
 Point = tuple[float, float]
@@ -86,7 +90,7 @@ def compact(svg: str, prefix: str, label: str, colours: Mapping[str, str] | None
     text = re.sub(r"#([\w-]+)", lambda match: f"#{names.get(match[1], match[1])}", text)
     for old, new in (colours or {}).items():
         text = text.replace(f'"{old}"', f'"{new}"')
-    size = f'width="{_number(width / 0.75)}" height="{_number(height / 0.75)}"'
+    size = f'width="{width / 0.75:.1f}" height="{height / 0.75:.1f}"'
     box = f'viewBox="0 0 {_number(width)} {_number(height)}"'
     return f'<svg {size} {box} role="img" aria-label={quoteattr(label)}{root}>{text}</svg>\n'
 
@@ -136,8 +140,8 @@ def _dot(use: Shape, marker: Shape) -> Shape:
     radius = re.match(rf"M0 ({NUMBER})C", marker.attributes["d"])
     if not radius or "fill" not in use.attributes:
         return use
-    width = 2 * float(radius[1]) + float(marker.attributes.get("stroke-width", 1))
-    look = {"stroke": use.attributes["fill"], "stroke-width": _number(width), "stroke-linecap": "round"}
+    width = 2 * int(radius[1]) + int(marker.attributes.get("stroke-width", UNITS))
+    look = {"stroke": use.attributes["fill"], "stroke-width": str(width), "stroke-linecap": "round"}
     box = {name: value for name, value in use.attributes.items() if name == "clip-path"}
     return Shape("path", {"d": f"M{use.attributes['x']} {use.attributes['y']}h0", **look, **box})
 
@@ -166,7 +170,11 @@ def _value(name: str, value: str) -> str:
         return path(value)
     if name in ("fill", "stroke", "href", "clip-path", "id"):
         return value
-    return re.sub(NUMBER, lambda match: _number(float(match[0])), value)
+    if name in RATIOS:
+        return re.sub(r"^0\.", ".", value)
+    turned = re.match(rf"rotate\(({NUMBER})", value)
+    scaled = re.sub(NUMBER, lambda match: _number(float(match[0])), value)
+    return re.sub(rf"^rotate\({NUMBER}", f"rotate({turned[1]}", scaled) if turned else scaled
 
 
 def _references(shapes: list[Shape]) -> Iterator[str]:
@@ -210,7 +218,7 @@ def path(d: str) -> str:
     """Path data of straight lines in relative steps, without what can't be seen; of curves with short numbers only.
 
     >>> path("M 10 20 L 10.52 20.04 L 12 18 z")
-    'M10 20l.5 0 1.5-2z'
+    'M100 200l5 0 15-20z'
     """
     if set(re.findall("[A-Z]", d)) - {"M", "L"}:
         tokens = re.findall(rf"[A-Za-z]|{NUMBER}", d)
@@ -228,10 +236,10 @@ def _points(line: str) -> list[Point]:
 def _steps(points: list[Point], is_closed: bool) -> Iterator[str]:
     """A start and the steps between rounded points, so that roundings do not add up."""
     kept = points if is_closed else _thinned(points)
-    tenths = [(round(10 * x), round(10 * y)) for x, y in kept]
-    yield from ("M", *(_number(each / 10) for each in tenths[0]), *(["l"] if len(tenths) > 1 else []))
-    for (x, y), (next_x, next_y) in pairwise(tenths):
-        yield from (_number((next_x - x) / 10), _number((next_y - y) / 10))
+    rounded = [(round(UNITS * x), round(UNITS * y)) for x, y in kept]
+    yield from ("M", *map(str, rounded[0]), *(["l"] if len(rounded) > 1 else []))
+    for (x, y), (next_x, next_y) in pairwise(rounded):
+        yield from (str(next_x - x), str(next_y - y))
     if is_closed:
         yield "z"
 
@@ -257,11 +265,10 @@ def _distance(point: Point, start: Point, end: Point) -> float:
 def _joined(tokens: Iterable[str]) -> str:
     """Tokens with a space only where one is needed: between two numbers of which the second has no sign."""
     written = list(tokens)
-    spaces = [" " if not a.isalpha() and b[0] in "0123456789." else "" for a, b in pairwise(written)]
+    spaces = [" " if not a.isalpha() and b[0].isdecimal() else "" for a, b in pairwise(written)]
     return "".join(token + space for token, space in zip(written, [*spaces, ""], strict=True))
 
 
-def _number(value: float) -> str:
-    """One decimal at most, and no zero before the point."""
-    short = f"{value:.1f}".removesuffix(".0")
-    return re.sub(r"^(-?)0\.", r"\1.", "0" if short == "-0" else short)
+def _number(points: float) -> str:
+    """A length in whole units."""
+    return str(round(UNITS * points))

@@ -387,7 +387,8 @@ def test_every_depth_has_a_variable_on_both_grounds() -> None:
 
 
 def test_path_data_are_short_and_stay_within_half_a_pixel() -> None:
-    assert path("M 10 20 L 10.52 20.04 L 12 18 z") == "M10 20l.5 0 1.5-2z"
-    assert path("M 0 0 L 5 0.1 L 10 0 M 1 1 L 1 4") == "M0 0l10 0M1 1l0 3"
-    assert path("M 0 0 L 5 3 L 10 0") == "M0 0l5 3 5-3"
-    assert path("M 0 2.5 C 0.66 2.5 1.3 2.24 1.77 1.77 z") == "M0 2.5C.7 2.5 1.3 2.2 1.8 1.8z"
+    """In tenths of a point."""
+    assert path("M 10 20 L 10.52 20.04 L 12 18 z") == "M100 200l5 0 15-20z"
+    assert path("M 0 0 L 5 0.1 L 10 0 M 1 1 L 1 4") == "M0 0l100 0M10 10l0 30"
+    assert path("M 0 0 L 5 3 L 10 0") == "M0 0l50 30 50-30"
+    assert path("M 0 2.5 C 0.66 2.5 1.3 2.24 1.77 1.77 z") == "M0 25C7 25 13 22 18 18z"
