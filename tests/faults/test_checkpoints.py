@@ -16,6 +16,7 @@ from study.training.checkpoints import Checkpoints, is_whole, sha256
 from tests.support import CELL, SPEC, run, train
 from tests.training.test_resume import assert_equal_records, signalled, steps
 
+SLOW = pytest.mark.slow
 Damage = Callable[[Path], object]
 
 
@@ -111,13 +112,13 @@ def test_a_run_goes_on_from_what_is_sound_to_the_same_end(count: int, copy: Reco
 @pytest.mark.parametrize(
     ("damage", "kept"),
     [
-        (lambda lines: lines[:3], 3),
-        (lambda lines: [], 0),
+        pytest.param(lambda lines: lines[:3], 3, marks=SLOW),
+        pytest.param(lambda lines: [], 0, marks=SLOW),
         (lambda lines: lines[:1] + lines[2:], 1),
         (lambda lines: [*lines[:2], "garbage\n", *lines[2:]], 2),
-        (lambda lines: [*lines, "garbage\n"], 4),
-        (lambda lines: [*lines, lines[-1]], 4),
-        (lambda lines: [*lines, "\0" * 512], 4),
+        pytest.param(lambda lines: [*lines, "garbage\n"], 4, marks=SLOW),
+        pytest.param(lambda lines: [*lines, lines[-1]], 4, marks=SLOW),
+        pytest.param(lambda lines: [*lines, "\0" * 512], 4, marks=SLOW),
     ],
     ids=["the last is lost", "all are lost", "one is lost", "garbage between", "garbage behind", "one twice", "NULs"],
 )

@@ -298,6 +298,7 @@ def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding
         "STUDY_RUNS": str(tmp_path / "runs"),
         "STUDY_DATA": str(tmp_path / "d"),
         "STUDY_ARTIFACT": "final",
+        "STUDY_CHANGES": "refuse",
     }
     assert variables["CUDA_VISIBLE_DEVICES"] == "4,5" and variables["WANDB_DIR"] == str(tmp_path / "runs")
     assert not {"MASTER_PORT", "WORLD_SIZE", "WANDB_RUN_ID"} & set(variables)

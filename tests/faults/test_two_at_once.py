@@ -1,0 +1,109 @@
+"""Several processes, sweeps and hosts that are given the same cells."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from study.recording import lock
+from study.recording.lock import RunLock, Taken
+from study.recording.record import Record
+from tests.faults.pausing import Pause
+from tests.support import SPEC, Start, children, train, wait_for, write_sweep
+from tests.training.test_resume import steps
+
+GRID = """
+method: grid
+parameters:
+  dataset: {value: digits}
+  depth: {value: 8}
+  shortcut: {values: [none, A]}
+  recipe: {value: smoke}
+  seed: {values: [0, 1]}
+"""
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("count", [3, pytest.param(20, marks=SLOW)])
+def test_many_sweeps_of_one_folder_train_each_cell_once(count: int, tmp_path: Path, start: Start) -> None:
+    file, runs = write_sweep(tmp_path, GRID), tmp_path / "runs"
+    sweeps = [start("study", "sweep", str(file), "--wandb=disabled", f"--runs={runs}") for _ in range(count)]
+    for sweep in sweeps:
+        said = sweep.communicate(timeout=500)[0]
+        assert sweep.returncode == 0 and "study:" not in said, said
+    assert len(list(runs.iterdir())) == 4
+    for folder in runs.iterdir():
+        record = Record.at(folder)
+        assert record.state() == "finished" and len(steps(record)) == 8 and record.provenance()["resumed"] == []
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "signum", [signal.SIGKILL, pytest.param(signal.SIGHUP, marks=SLOW), pytest.param(signal.SIGTERM, marks=SLOW)]
+)
+def test_the_end_of_a_sweep_is_the_end_of_its_runs(signum: signal.Signals, tmp_path: Path, start: Start) -> None:
+    text = GRID.replace("smoke", "mini").replace("8", "56")
+    file, runs = write_sweep(tmp_path, text), tmp_path / "runs"
+    sweep = start("study", "sweep", str(file), "--jobs=2", "--wandb=disabled", f"--runs={runs}")
+    wait_for(lambda: len(list(runs.glob("*/metrics.jsonl"))) == 2 or sweep.poll() is not None)
+    trained = children(sweep.pid)
+    assert len(trained) == 2
+    sweep.send_signal(signum)
+    assert sweep.wait(60) == (-signum if signum == signal.SIGKILL else 128 + signum)
+    wait_for(
+        lambda: (
+            not any(
+                Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_text() for pid in trained
+            )
+        ),
+        seconds=60,
+    )
+    assert all(
+        (folder / "checkpoints" / "last.ckpt").exists()
+        for folder in runs.iterdir()
+        if (folder / "metrics.jsonl").exists()
+    )
+
+
+@pytest.mark.process
+def test_two_processes_given_one_cell_agree(tmp_path: Path, pause: Pause) -> None:
+    process = pause(tmp_path, "open:metrics.jsonl:3")
+    done = train(tmp_path)
+    assert done.returncode == 0 and f"is being trained by process {process.pid} on" in done.stdout, done.stderr
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.wait(120) == 0
+    assert Record(tmp_path, SPEC).provenance()["resumed"] == []
+
+
+def test_a_process_of_another_host_counts_as_long_as_its_heart_beats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process elsewhere leaves here is the file with its host's name, which it touches."""
+    monkeypatch.setattr(lock, "LEASE", 3.0)
+    lease = tmp_path / ".lease"
+    elsewhere = RunLock(tmp_path)
+    elsewhere.acquire()
+    left = lease.read_text()
+    elsewhere.release()
+    lease.write_text(left.replace("host=", "host=elsewhere-"))
+    assert "on elsewhere-" in (RunLock(tmp_path).holder() or "")
+    stopped = Event()
+
+    def beat() -> None:
+        while not stopped.wait(0.5):
+            os.utime(lease)
+
+    thread = Thread(target=beat)
+    thread.start()
+    with pytest.raises(Taken, match="on elsewhere-"):
+        RunLock(tmp_path).acquire()
+    stopped.set()
+    thread.join()
+    mine = RunLock(tmp_path)
+    mine.acquire()
+    mine.release()
