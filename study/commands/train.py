@@ -6,7 +6,7 @@ import argparse
 
 from study.commands.flags import Verbs, add_options, read_options
 from study.machine.memory import keep_memory
-from study.machine.options import MachineOptions
+from study.machine.options import MachineOptions, is_first_rank
 from study.machine.parent import follow_sweep
 from study.recipes import per_device_batch, recipe_for
 from study.recording.files import Unreadable
@@ -40,7 +40,11 @@ def run(options: argparse.Namespace) -> int:
     per_device_batch(recipe_for(spec), machine.devices)
     record = Record(machine.runs, spec)
     try:
-        return record.say_end() if record.summary() else _train(record, machine)
+        if record.summary():
+            return record.say_end()
+        if is_first_rank() and record.state() == "running":  # another rank finds the lock of the first
+            return record.say_taken()
+        return _train(record, machine)
     except Unreadable as error:
         raise InputError(f"{record.folder}: {error}; mend the file, or move the folder away to begin anew") from None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, SoftFileLease, Timeout
 
 MOMENT = 1.0  # seconds; `RunLock.holder` of another process takes the lock for a moment
+GLANCE = 0.2  # seconds that it waits itself, so that two who look at once do not take each other for a trainer
 LEASE = 60.0  # seconds without a heartbeat after which a process on another host counts as dead
 
 
@@ -81,7 +82,7 @@ class RunLock:
         """The process that holds the lock, in words; None if there is none, or the folder cannot be written."""
         owner = self._lease.owner
         try:
-            with FileLock(self._path, timeout=0):
+            with FileLock(self._path, timeout=GLANCE):
                 return self._holder_elsewhere()
         except Timeout:
             return f"process {owner.pid} on {owner.hostname}" if owner else "another process"

@@ -124,6 +124,12 @@ class Record:
         print(f"{self.spec.name} is finished already: {describe(Evaluation.from_row(summary))}")
         return 0
 
+    def say_taken(self, holder: str | None = None) -> int:
+        """Say in one line which process trains the run; returns the exit status of one that leaves it alone."""
+        who = holder or self._lock.holder() or "another process"
+        print(f"{self.spec.name} is being trained by {who}; nothing is done here")
+        return 0
+
     def note(self, **more: Any) -> None:
         """Add to the provenance what is known only after the start, such as the run's address in W&B."""
         write_json(self.folder / "provenance.json", self.provenance() | more)

@@ -82,8 +82,7 @@ def train(spec: Spec, machine: MachineOptions, step_choice: Row | None = None) -
         with machine_errors(record, machine):
             return _fit(module, record, machine)
     except Taken as other:
-        print(f"{spec.name} is being trained by {other}; nothing is done here")
-        return 0
+        return record.say_taken(str(other))
     finally:
         record.close()
 

@@ -34,7 +34,7 @@ def test_many_sweeps_of_one_folder_train_each_cell_once(count: int, tmp_path: Pa
     file, runs = write_sweep(tmp_path, GRID), tmp_path / "runs"
     sweeps = [start("study", "sweep", str(file), "--wandb=disabled", f"--runs={runs}") for _ in range(count)]
     for sweep in sweeps:
-        said = sweep.communicate(timeout=500)[0]
+        said = sweep.communicate(timeout=900)[0]
         assert sweep.returncode == 0 and "study:" not in said, said
     assert len(list(runs.iterdir())) == 4
     for folder in runs.iterdir():
