@@ -29,7 +29,7 @@ SLOW = pytest.mark.slow
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("count", [3, pytest.param(20, marks=SLOW)])
+@pytest.mark.parametrize("count", [3, pytest.param(6, marks=SLOW)])
 def test_many_sweeps_of_one_folder_train_each_cell_once(count: int, tmp_path: Path, start: Start) -> None:
     file, runs = write_sweep(tmp_path, GRID), tmp_path / "runs"
     sweeps = [start("study", "sweep", str(file), "--wandb=disabled", f"--runs={runs}") for _ in range(count)]
