@@ -46,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
             return record.say_taken()
         return _train(record, machine)
     except Unreadable as error:
-        raise InputError(f"{record.folder}: {error}; mend the file, or move the folder away to begin anew") from None
+        raise InputError(
+            f"{record.folder}: {error}; correct the file, or move the folder away to start again"
+        ) from None
 
 
 def _train(record: Record, machine: MachineOptions) -> int:

@@ -52,7 +52,7 @@ def _refuse_changes(machine: MachineOptions, before: Mapping[str, Any]) -> None:
     Raises:
         InputError: The message has the flags with which the run goes on as it began.
     """
-    last = before["resumed"][-1] if before.get("resumed") else before
+    last = _last_session(before)
     begun = {
         "devices": last.get("world_size", machine.world_size),
         "precision": _recorded_precision(last),
@@ -77,12 +77,17 @@ def _resolved(machine: MachineOptions, pixels: int, in_memory: bool) -> MachineO
 
 def _continued(machine: MachineOptions, before: Mapping[str, Any]) -> MachineOptions:
     """Replace each ``auto`` by what the last session of the run took."""
-    last = before["resumed"][-1] if before.get("resumed") else before
+    last = _last_session(before)
     return replace(
         machine,
         precision=_recorded_precision(last) if machine.precision == "auto" else machine.precision,
         step=last.get("step_path", "plain") if machine.step == "auto" else machine.step,
     )
+
+
+def _last_session(before: Mapping[str, Any]) -> Mapping[str, Any]:
+    last: Mapping[str, Any] = before["resumed"][-1] if before.get("resumed") else before
+    return last
 
 
 def _recorded_precision(session: Mapping[str, Any]) -> Precision:

@@ -57,12 +57,17 @@ def write_json(path: Path, value: Mapping[str, Any], indent: int | None = 2) -> 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is there entirely or not at all, even if the power fails: both it and its folder are synced."""
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    write_synced(temporary, content)
+    os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+def write_synced(path: Path, content: bytes | memoryview) -> None:
+    """Write a file and wait until its content is on the disk."""
+    with path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

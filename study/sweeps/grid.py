@@ -58,16 +58,9 @@ def cells(path: Path) -> list[Spec]:
     Raises:
         InputError: The file cannot be read, is not a grid over the five factors, or names a cell that does not exist.
     """
+    text = _read(path)
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(f"sweep file {path} has more than {LARGEST_FILE:,} bytes; give a grid file")
-        sweep = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"sweep file {path} cannot be read ({error.strerror}); check its permissions") from None
-    except UnicodeDecodeError:
-        raise InputError(f"sweep file {path} is not a text file; give a grid file such as sweeps/digits.yaml") from None
+        sweep = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"sweep file {path} is not valid YAML: {shown(error)}") from None
     except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
@@ -76,6 +69,17 @@ def cells(path: Path) -> list[Spec]:
         return list(dict.fromkeys(_specs(sweep)))
     except InputError as error:
         raise InputError(f"sweep file {path}: {error}") from None
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(f"sweep file {path} has more than {LARGEST_FILE:,} bytes; give a grid file")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"sweep file {path} cannot be read ({error.strerror}); check its permissions") from None
+    except UnicodeDecodeError:
+        raise InputError(f"sweep file {path} is not a text file; give a grid file such as sweeps/digits.yaml") from None
 
 
 def _specs(sweep: Any) -> Iterator[Spec]:

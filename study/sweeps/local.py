@@ -25,6 +25,8 @@ from study.spec import InputError, Spec
 from study.sweeps.display import Display, print_table
 from study.sweeps.grid import command
 
+OUTCOMES = ("finished", "diverged")  # states in which nothing is left to train
+
 
 def show_commands(specs: Sequence[Spec], machine: MachineOptions) -> int:
     """Print the command of each cell without running it."""
@@ -77,7 +79,7 @@ def _is_running(record: Record) -> bool:
 
 def _has_failed(job: _Job, status: int) -> bool:
     """Whether a cell has neither an outcome nor another process that trains it."""
-    return status != 0 and job.record.state() not in ("finished", "diverged", "running")
+    return status != 0 and job.record.state() not in (*OUTCOMES, "running")
 
 
 @contextmanager
@@ -105,7 +107,7 @@ class _Job:
 
     def run(self, display: Display) -> int:
         """Train the cell unless it is finished; return the exit status."""
-        if self.record.state() not in ("finished", "diverged"):
+        if self.record.state() not in OUTCOMES:
             try:
                 self.record.folder.mkdir(parents=True, exist_ok=True)
                 log = (self.record.folder / "output.log").open("ab")

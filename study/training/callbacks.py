@@ -56,19 +56,19 @@ class Clock(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to time training."""
-        module = _training_module(pl_module)
+        module = training_module(pl_module)
         self._switch(module, "train")
         self._step = module.step
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to time evaluation, and note the speed of training."""
-        module = _training_module(pl_module)
+        module = training_module(pl_module)
         images = (module.step - self._step) * module.recipe.batch
         self._speed = images / self._switch(module, "evaluation")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop timing, and add speed and hours to the evaluation."""
-        module = _training_module(pl_module)
+        module = training_module(pl_module)
         self._switch(module, "")
         module.evaluation = replace(_evaluation(module), images_per_second=self._speed, hours=self.hours)
 
@@ -120,7 +120,7 @@ class ProgressBar(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the bar on rank 0."""
         is_visible = trainer.is_global_zero and sys.stderr.isatty()
-        self._bar = _Bar(_training_module(pl_module), is_visible)
+        self._bar = _Bar(training_module(pl_module), is_visible)
         self._bar.start()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -161,13 +161,14 @@ class _Bar(Progress):
         return super().get_renderables()
 
 
-def _training_module(module: pl.LightningModule) -> TrainingModule:
+def training_module(module: pl.LightningModule) -> TrainingModule:
+    """The module that a callback is given, by its own type."""
     assert isinstance(module, TrainingModule)
     return module
 
 
 def _evaluation(module: pl.LightningModule) -> Evaluation:
     """The evaluation that has just ended."""
-    evaluation = _training_module(module).evaluation
+    evaluation = training_module(module).evaluation
     assert evaluation is not None
     return evaluation

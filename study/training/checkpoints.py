@@ -1,9 +1,11 @@
 """The checkpoints of a run: the last and the one before it, each compared with its digest when written and when used.
 
-checkpoints/last.ckpt      the newest
-            previous.ckpt  the one before it; gone when the run is finished
-            digests.json   the SHA-256 of both, written before either is renamed
-            last.damaged   a checkpoint that could not be used, kept
+    checkpoints/last.ckpt      the newest
+                previous.ckpt  the one before it; gone when the run is finished
+                digests.json   the SHA-256 of both, written before either is renamed
+                last.damaged   a checkpoint that could not be used, kept
+
+All of them lie in the folder of the run.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from study.recipes import recipe_for
-from study.recording.files import read_json, sync_folder, write_json
+from study.recording.files import read_json, sync_folder, write_json, write_synced
 from study.recording.record import Record
 from study.spec import InputError
+from study.weights.pretrained import sha256
 
 LISTED = 3  # digests: of the new checkpoint, and of the two that it replaces
 
@@ -84,10 +87,7 @@ class Checkpoints(CheckpointIO):
         digest = hashlib.sha256(content.getbuffer()).hexdigest()
         temporary = self.last.with_suffix(".tmp")
         temporary.parent.mkdir(exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(temporary, content.getbuffer())
         if sha256(temporary) != digest:
             raise OSError(errno.EIO, "what was written is not what is read", str(temporary))
         before = self._listed() or [sha256(path) for path in (self.last,) if path.exists()]
@@ -110,8 +110,8 @@ class Checkpoints(CheckpointIO):
         return loaded
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Remove the previous checkpoint of a run that is finished."""
-        self.previous.unlink(missing_ok=True)
+        """Remove a checkpoint, if it is there."""
+        Path(path).unlink(missing_ok=True)
 
     def _listed(self) -> list[str]:
         """The digests of the checkpoints, the newest first; none of a run of an older release."""
@@ -157,12 +157,6 @@ def _give_second_name(path: Path, other: Path) -> None:
         os.replace(path, other)
     else:
         os.replace(link, other)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_whole(path: Path) -> bool:

@@ -41,7 +41,7 @@ def _of_disk(error: Exception, record: Record) -> str:
     if isinstance(error, Lost):
         return f"{error}; nothing more is recorded by this process"
     if isinstance(error, OSError) and error.errno in DISK:
-        return f"{error.filename or record.folder}: {error.strerror}; make room or mend it, and {AGAIN}"
+        return f"{error.filename or record.folder}: {error.strerror}; make room or fix it, and {AGAIN}"
     return ""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from study.training.callbacks import Checkpoint
+from study.training.callbacks import Checkpoint, training_module
 from study.training.module import TrainingModule
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT)
@@ -57,7 +57,7 @@ class SignalStop(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Replace Lightning's signal handler, which talks to other ranks inside the handler and can hang."""
-        self._module = _training_module(pl_module)
+        self._module = training_module(pl_module)
         for signum in SIGNALS:
             signal.signal(signum, self._request_stop)
         watch_for_second()
@@ -68,7 +68,7 @@ class SignalStop(Callback):
         Raises:
             Interrupted: A rank has received a signal.
         """
-        module = _training_module(pl_module)
+        module = training_module(pl_module)
         if module.agreement.stop and not module.at_evaluation:
             self.checkpoint.save(trainer)
             raise Interrupted(self.signum or signal.SIGTERM)
@@ -79,7 +79,7 @@ class SignalStop(Callback):
         Raises:
             Interrupted: A rank has received a signal.
         """
-        module = _training_module(pl_module)
+        module = training_module(pl_module)
         if module.agreement.at_once(module.stop_requested) and not trainer.should_stop:
             raise Interrupted(self.signum or signal.SIGTERM)
 
@@ -105,8 +105,3 @@ def _end_at_second(receiver: socket.socket, _: socket.socket) -> None:
         if first is not None and monotonic() - first > PATIENCE:
             os._exit(128 + received[0])
         first = first or monotonic()
-
-
-def _training_module(module: pl.LightningModule) -> TrainingModule:
-    assert isinstance(module, TrainingModule)
-    return module

@@ -264,4 +264,5 @@ def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, as hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.pausing import Pause
-from tests.support import CELL, Start, has_stopped, wait_for
+from tests.faults.pausing import Pause, wait_until_stopped
+from tests.support import CELL, Start
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def pause(start: Start) -> Pause:
     def begin(runs: Path, moment: str, *more: str, **environment: str) -> subprocess.Popen[str]:
         arguments = ("study", "train", *CELL, f"--runs={runs}", *more)
         process = start("tests.signalled", "SIGSTOP", moment, *arguments, **environment)
-        wait_for(lambda: has_stopped(process.pid) or process.poll() is not None)
+        wait_until_stopped(process)
         return process
 
     return begin

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support import children
+from tests.support import children, has_stopped, wait_for
 
 Pause = Callable[..., subprocess.Popen[str]]
 
@@ -19,9 +19,20 @@ def proceed(process: subprocess.Popen[str], seconds: float = 120) -> str:
     return process.communicate(timeout=seconds)[0]
 
 
+def wait_until_stopped(process: subprocess.Popen[str]) -> bool:
+    """Wait until a process has stopped itself; False if it ended before."""
+    wait_for(lambda: has_stopped(process.pid) or process.poll() is not None)
+    return process.poll() is None
+
+
+def other_ranks(process: subprocess.Popen[str]) -> list[int]:
+    """The processes of the ranks but the first, whose process this is."""
+    return [pid for pid in children(process.pid) if "train" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
 def other_rank(process: subprocess.Popen[str]) -> int:
-    """The process of rank 1."""
-    (rank,) = [pid for pid in children(process.pid) if "train" in Path(f"/proc/{pid}/cmdline").read_text()]
+    """The process of rank 1, of two."""
+    (rank,) = other_ranks(process)
     return rank
 
 
@@ -31,6 +42,12 @@ def is_gone(pid: int) -> bool:
         return not Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return True
+
+
+def one_sentence(process: subprocess.Popen[str], said: str, words: str) -> None:
+    """A run of several ranks that ended with status 1 and one sentence of ours, beside what Lightning says."""
+    assert process.returncode == 1 and words in said, said
+    assert said.count("study:") == 1 and "Traceback" not in said, said
 
 
 def one_line(done: subprocess.CompletedProcess[str], status: int, *words: str) -> None:

@@ -24,7 +24,9 @@ from tempfile import TemporaryDirectory
 
 from study.recording.record import MEASUREMENTS, Record
 from study.spec import Spec
-from tests.support import ENVIRONMENT, ROOT, children, has_stopped, values
+from tests.faults.pausing import other_ranks, wait_until_stopped
+from tests.support import ENVIRONMENT, ROOT
+from tests.training.test_resume import assert_equal_records
 
 # A cell with its number of devices; all train in seconds.
 CELLS = (
@@ -84,7 +86,7 @@ def soak(folder: Path, seed: int, count: int) -> Counter[str]:
         train(folder / "twins", spec, devices)
     for number, fault in enumerate(schedule(seed, count)):
         spec, devices = CELLS[number % len(CELLS)]
-        runs = folder / f"runs{number // 12}"  # a cell that is finished is begun anew in the next folder
+        runs = folder / f"runs{number // 12}"  # a cell that is finished starts again in the next folder
         say(f"{number + 1} of {count}: {spec.name}, {fault}")
         happened[f"{fault.signum} to {fault.whom}"] += 1
         happened["took effect"] += inflict(fault, folder, runs, spec, devices)
@@ -104,7 +106,7 @@ def inflict(fault: Fault, folder: Path, runs: Path, spec: Spec, devices: int) ->
     signum = "SIGSTOP" if pausing else fault.signum
     process = start("tests.signalled", signum, fault.moment, *training(runs, spec, devices))
     if pausing and wait_until_stopped(process):
-        ranks = [pid for pid in children(process.pid) if "train" in Path(f"/proc/{pid}/cmdline").read_text()]
+        ranks = other_ranks(process)
         time.sleep(0.5)
         if fault.whom == "a rank" and ranks:
             os.kill(ranks[0], signal.Signals[fault.signum])
@@ -136,10 +138,7 @@ def report(folder: Path, fault: Fault) -> bool:
 
 def compare(record: Record, twin: Record) -> None:
     """Make sure that a run is its twin, and that nothing is left behind."""
-    assert values(record) == values(twin), record.folder
-    ends = [(found.summary() or {}).get("weights_sha256") for found in (record, twin)]
-    assert ends[0] == ends[1] is not None, record.folder
-    assert all(record.measurement(name) == twin.measurement(name) for name in MEASUREMENTS), record.folder
+    assert_equal_records(record, twin)
     kept = {"last.ckpt", "digests.json", "spec.json", "provenance.json", "metrics.jsonl", "summary.json", ".lock"}
     left = {path.name for path in record.folder.rglob("*") if path.is_file()} - kept
     assert left == {f"{name}.json" for name in MEASUREMENTS}, f"{record.folder}: {left}"
@@ -166,15 +165,6 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         [sys.executable, "-m", *arguments], env=os.environ | ENVIRONMENT, cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-
-
-def wait_until_stopped(process: subprocess.Popen[str]) -> bool:
-    """Wait until a process has stopped itself; False if it ended before."""
-    while process.poll() is None:
-        if has_stopped(process.pid):
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def say(message: str) -> None:

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from study.recording.record import Record
-from study.training.checkpoints import Checkpoints, is_whole, sha256
+from study.training.checkpoints import Checkpoints, is_whole
+from study.weights.pretrained import sha256
+from tests.faults.trap import Trap
 from tests.support import CELL, SPEC, run, train
 from tests.training.test_resume import assert_equal_records, signalled, steps
 
@@ -25,13 +27,6 @@ def flip(path: Path, place: float = 0.5) -> None:
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1
     path.write_bytes(content)
-
-
-class Trap:
-    """Code that a pickle would run."""
-
-    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
-        return os.system, ("touch trapped",)
 
 
 def change(**new: object) -> Damage:

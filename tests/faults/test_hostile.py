@@ -28,6 +28,7 @@ from study.data.imagenet import jpeg
 from study.data.imagenet.prepare import prepare as prepare_imagenet
 from study.spec import InputError, Spec
 from study.sweeps import grid
+from tests.faults.trap import Trap
 from tests.records import PROVENANCE, write_run
 from tests.support import refusal, write_sweep
 
@@ -134,11 +135,6 @@ def test_an_archive_writes_only_official_files_and_only_into_its_folder(name: st
     assert says in said, said
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if not path.is_dir()}
     assert written == {"in/archive"} and not Path("/tmp/escaped").exists()
-
-
-class Trap:
-    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
-        return os.system, ("touch trapped",)
 
 
 def test_no_code_in_a_batch_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
