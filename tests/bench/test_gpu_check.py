@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -402,6 +403,32 @@ def test_a_process_that_hangs_is_killed_with_all_that_it_started(
     ended = child.run([sys.executable, "-c", STUBBORN], tmp_path / "x", 3, os.environ)
     assert ended.status is None and ended.words == ("the last words",)
     wait_for(lambda: not Path("/proc", ended.output.strip()).exists(), 10)
+
+
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+from study.bench.gpu_check import child
+
+def interrupt(follow=child.die_with_parent):
+    follow()
+    os.kill(os.getppid(), signal.{name})
+
+signal.signal(signal.{name}, signal.default_int_handler)
+child.die_with_parent, child.GRACE = interrupt, 5
+try:
+    child.run(["sleep", "1000"], Path(sys.argv[1]), 30, os.environ)
+except KeyboardInterrupt:
+    print("interrupted", Path("/proc/self/task", str(os.getpid()), "children").read_text())
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_while_a_process_is_being_started_stops_that_process(tmp_path: Path, name: str) -> None:
+    script = [sys.executable, "-c", INTERRUPTED.format(name=name), tmp_path / "x"]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "interrupted \n", done.stdout + done.stderr
 
 
 @pytest.mark.process

@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from study.machine.parent import die_with_parent
 
 GRACE = 25.0  # seconds for a checkpoint after SIGTERM, before SIGKILL
 KEPT = 12  # lines of a log
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def run(command: Sequence[str], files: Path, limit: float, environment: Mapping[
     """
     out, log = files.with_suffix(".out"), files.with_suffix(".log")
     begun = time.monotonic()
-    with out.open("wb") as output, log.open("ab") as errors:
+    with out.open("wb") as output, log.open("ab") as errors, _interrupts_held_back():
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -57,7 +58,7 @@ def run(command: Sequence[str], files: Path, limit: float, environment: Mapping[
             stderr=errors,
             env=dict(environment),
             start_new_session=True,  # Ctrl-C reaches it through us, and it ends with whatever it started
-            preexec_fn=die_with_parent,  # no half of a check goes on if this process is killed
+            preexec_fn=_begin,
         )
         status = _wait(process, limit)
     seconds = time.monotonic() - begun
@@ -65,8 +66,29 @@ def run(command: Sequence[str], files: Path, limit: float, environment: Mapping[
     return Ended(status, seconds, text, _last_lines(log) or tuple(text.split("\n")[-KEPT:]))
 
 
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let no interrupt come between the start of a process and the wait for it: nobody would stop that process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+    try:
+        yield
+    finally:
+        _let_interrupts_in()
+
+
+def _let_interrupts_in() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
+
+
+def _begin() -> None:
+    """Prepare the new process: no half of a check goes on if the one that started it is killed."""
+    die_with_parent()
+    _let_interrupts_in()
+
+
 def _wait(process: subprocess.Popen[bytes], limit: float) -> int | None:
     try:
+        _let_interrupts_in()
         return process.wait(limit)
     except subprocess.TimeoutExpired:
         _stop(process)
