@@ -12,7 +12,7 @@ import pytest
 from study.recording.record import Record
 from study.training.signals import PATIENCE
 from tests.faults.pausing import Pause, is_gone, one_sentence, other_rank, proceed
-from tests.support import CELL, SPEC, run, train, wait_for
+from tests.support import CELL, ROOT, SPEC, run, train, wait_for
 from tests.training.test_resume import assert_equal_records
 
 
@@ -56,3 +56,17 @@ def test_ranks_with_other_settings_do_not_train(tmp_path: Path) -> None:
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     assert "study: the ranks do not have the same settings" in done.stderr
     assert not Record(tmp_path, SPEC).history()
+
+
+@pytest.mark.process
+def test_a_loss_that_is_no_number_ends_all_ranks(tmp_path: Path) -> None:
+    """Python runs `sitecustomize` at the start of every process, and so of each rank."""
+    (tmp_path / "sitecustomize.py").write_text("from tests.faults.steep import change\nchange()\n")
+    runs, places = tmp_path / "runs", os.pathsep.join((str(tmp_path), str(ROOT)))
+    done = train(runs, "--devices=2", PYTHONPATH=places)
+    assert done.returncode == 3 and "Traceback" not in done.stderr, done.stderr
+    summary = Record(runs, SPEC).summary()
+    assert summary and summary["diverged"]["step"] <= 40 and summary["test/seen"] == 360
+    assert Record(runs, SPEC).state() == "diverged"
+    again = train(runs, "--devices=2", PYTHONPATH=places)
+    assert again.returncode == 3 and Record(runs, SPEC).provenance()["resumed"] == [], "it is not started again by itself"
