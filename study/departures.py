@@ -201,9 +201,15 @@ DEPARTURES: tuple[Departure, ...] = (
     Departure(
         "scaled-down recipes",
         "none",
-        "`mini`, `eighth` and `smoke` are shorter; `mini` raises the rate over its first steps, and on digits lowers "
-        "it linearly. They decide no claim",
+        "`mini`, `eighth`, `afternoon` and `smoke` are shorter; `mini` raises the rate over its first steps, and on "
+        "digits lowers it linearly. They decide no claim",
         fields=("ramp", "decay", "scale"),
+    ),
+    Departure(
+        "Tiny ImageNet",
+        "none",
+        "the networks of Table 1 without the stem's max pooling, on 64x64 pixels padded by 8, cropped and flipped as "
+        "on CIFAR-10; `paper` has the paper's 120 passes and drops to scale. It decides no claim",
     ),
     Departure(
         "the learning rate on ImageNet",

@@ -19,28 +19,35 @@ SHORTCUTS: tuple[Shortcut, ...] = get_args(Shortcut)
 
 
 class Task(NamedTuple):
-    """What a data set asks of its networks: input channels, classes, and the family they come from."""
+    """What a data set asks of its networks: input channels, classes, the family they come from, and the stem's pooling.
+
+    An image of 64x64 pixels would be 16x16 after the stem of Table 1, and 2x2 in the last stage. Without the stem's max
+    pooling the stages are 32, 16, 8 and 4 pixels wide, and all layers are those of Table 1.
+    """
 
     channels: int
     classes: int
     family: Literal["cifar", "imagenet"]
+    pools: bool = True
 
 
 TASKS = {
     "digits": Task(1, 10, "cifar"),
     "cifar10": Task(3, 10, "cifar"),
     "imagenet": Task(3, 1000, "imagenet"),
+    "tinyimagenet": Task(3, 200, "imagenet", pools=False),
 }
 
 
 class Architecture(NamedTuple):
-    """The sizes of a network, derived from data set and depth: stage widths, blocks per stage, kind of block."""
+    """The sizes of a network, derived from data set and depth: stage widths, blocks per stage, kind of block, stem."""
 
     channels: int
     classes: int
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
     bottleneck: bool
+    pools: bool
 
 
 IMAGENET_BLOCKS = {
@@ -73,7 +80,7 @@ def _cifar(task: Task, depth: int) -> Architecture:
     if (depth - 2) % 6 or depth < 8:
         raise ValueError(f"depth {depth} is not 6n+2, as in 8, 20, 56 or 110")
     blocks = (depth - 2) // 6
-    return Architecture(task.channels, task.classes, (16, 32, 64), (blocks, blocks, blocks), bottleneck=False)
+    return Architecture(task.channels, task.classes, (16, 32, 64), (blocks, blocks, blocks), False, pools=False)
 
 
 def _imagenet(task: Task, depth: int) -> Architecture:
@@ -81,7 +88,7 @@ def _imagenet(task: Task, depth: int) -> Architecture:
         depths = ", ".join(map(str, IMAGENET_BLOCKS))
         raise ValueError(f"depth {depth} is not an ImageNet network of Table 1; choose one of: {depths}")
     widths, bottleneck = (64, 128, 256, 512), depth >= FIRST_BOTTLENECK_DEPTH
-    return Architecture(task.channels, task.classes, widths, IMAGENET_BLOCKS[depth], bottleneck)
+    return Architecture(task.channels, task.classes, widths, IMAGENET_BLOCKS[depth], bottleneck, task.pools)
 
 
 class PadShortcut(nn.Module):
@@ -189,13 +196,13 @@ class ResNet(nn.Sequential):
 
 
 def _stem(net: Architecture) -> nn.Sequential:
-    """Make the first layers: one 3x3 (Sec. 4.2), or a 7x7 with stride 2 and a 3x3 max pooling (Table 1)."""
+    """Make the first layers: one 3x3 (Sec. 4.2), or a 7x7 with stride 2 and, for large images, a 3x3 max pooling."""
     stem = nn.Sequential()
     large = len(net.widths) == 4
     stem.add_module("conv", conv(net.channels, net.widths[0], 7 if large else 3, 2 if large else 1))
     stem.add_module("bn", nn.BatchNorm2d(net.widths[0]))
     stem.add_module("relu", nn.ReLU(inplace=True))
-    if large:
+    if net.pools:
         stem.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
     return stem
 
@@ -218,8 +225,8 @@ def build(dataset: str, depth: int, shortcut: Shortcut, stride_in: StrideIn = "1
     """Build one network of the paper, with initial weights from torch's global random state (one draw).
 
     Args:
-        dataset: A name in TASKS: ``digits``, ``cifar10`` or ``imagenet``.
-        depth: Weighted layers: 6n+2, or for ImageNet a key of IMAGENET_BLOCKS.
+        dataset: A name in TASKS: ``digits``, ``cifar10``, ``imagenet`` or ``tinyimagenet``.
+        depth: Weighted layers: 6n+2, or for ImageNet and Tiny ImageNet a key of IMAGENET_BLOCKS.
         shortcut: ``none`` (a plain network), ``A``, ``B`` or ``C``.
         stride_in: Which layer of a bottleneck has the stride: ``1x1`` as in the paper, or ``3x3`` for others' weights.
 

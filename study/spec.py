@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args
 
-Dataset = Literal["digits", "cifar10", "imagenet"]
+Dataset = Literal["digits", "cifar10", "imagenet", "tinyimagenet"]
 Shortcut = Literal["none", "A", "B", "C"]
 Family = Literal["cifar", "imagenet"]
 
@@ -18,6 +18,7 @@ FAMILIES: dict[str, Family] = {
     "digits": "cifar",
     "cifar10": "cifar",
     "imagenet": "imagenet",
+    "tinyimagenet": "imagenet",
 }
 DATASETS: tuple[str, ...] = tuple(FAMILIES)
 SHORTCUTS: tuple[str, ...] = get_args(Shortcut)
@@ -45,7 +46,7 @@ class Spec:
 
     Attributes:
         dataset: The name of a data set, one of DATASETS.
-        depth: Weighted layers: 6n+2 on CIFAR-10 and digits, one of IMAGENET_DEPTHS on ImageNet.
+        depth: Weighted layers: 6n+2 on CIFAR-10 and digits, one of IMAGENET_DEPTHS on ImageNet and Tiny ImageNet.
         shortcut: ``none`` (a plain network), or option ``A``, ``B`` or ``C`` (Sec. 4.1).
         recipe: How the network is trained, a key of ``study.recipes.RECIPES[dataset]``.
         seed: Of the initial weights and the batches.

@@ -28,7 +28,7 @@ from study.recipes import RECIPES, ImageNetRecipe
 
 FILE = Path(__file__).parent / "golden.json"
 POINTS = ((0, 0), (0, 1_000), (3, 64_000))  # seed and step
-IMAGES = {"digits": 1_437, "cifar10": 50_000, "imagenet": 1_281_167}
+IMAGES = {"digits": 1_437, "cifar10": 50_000, "imagenet": 1_281_167, "tinyimagenet": 100_000}
 NETS = (("digits", 8, "A"), ("cifar10", 20, "none"), ("cifar10", 20, "B"), ("imagenet", 18, "C"), ("imagenet", 50, "B"))
 # The published one of CIFAR-10: a test with the official images compares.
 CIFAR10 = "8b498b590fb068e9bba100bf76d66281b4873decd42f6e434612511c84623606"

@@ -323,10 +323,10 @@ MUTANTS = (
     ),
     Mutant(
         "a network is tested with the statistics of its test batches",
-        "study/protocols/single.py",
+        "study/protocols/in_memory.py",
         "    net.eval()",
         "    net.train()",
-        "protocols/test_single.py",
+        "protocols/test_in_memory.py",
     ),
     Mutant(
         "a corrected chance decides",

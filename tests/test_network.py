@@ -30,6 +30,9 @@ GOLDEN = {  # trainable parameters, forward multiply-adds in millions
     ("imagenet", 50, "B"): (25_557_032, 3_858),
     ("imagenet", 101, "B"): (44_549_160, 7_570),
     ("imagenet", 152, "B"): (60_192_808, 11_280),
+    ("tinyimagenet", 18, "none A"): (11_515_688 - 800 * 513, 557.1),  # 800 outputs fewer
+    ("tinyimagenet", 34, "none A"): (21_623_848 - 800 * 513, 1_161),
+    ("tinyimagenet", 50, "B"): (25_557_032 - 800 * 2_049, 1_230.6),
 }
 CELLS = [(d, n, s, *want) for (d, n, kinds), want in GOLDEN.items() for s in kinds.split()]
 
@@ -56,7 +59,8 @@ def test_parameters_and_multiply_adds(
 
 
 @pytest.mark.parametrize(
-    ("dataset", "size", "classes"), [("digits", 8, 10), ("cifar10", 32, 10), ("imagenet", 224, 1000)]
+    ("dataset", "size", "classes"),
+    [("digits", 8, 10), ("cifar10", 32, 10), ("imagenet", 224, 1000), ("tinyimagenet", 64, 200)],
 )
 def test_logits_have_their_shape(dataset: str, size: int, classes: int) -> None:
     with torch.device("meta"):
@@ -167,7 +171,10 @@ def test_there_is_no_dropout_and_batch_norm_follows_each_convolution() -> None:
 @pytest.mark.parametrize(
     ("net", "says"),
     [
-        (("nonsense", 20, "A"), "data set 'nonsense' is unknown; choose one of: digits, cifar10, imagenet"),
+        (
+            ("nonsense", 20, "A"),
+            "data set 'nonsense' is unknown; choose one of: digits, cifar10, imagenet, tinyimagenet",
+        ),
         (("imagenet", 35, "A"), "depth 35 is not .* choose one of: 18, 34, 50, 101, 152"),
         (("cifar10", 21, "A"), r"depth 21 is not 6n\+2"),
         (("cifar10", 20, "D"), "shortcut 'D' is unknown; choose one of: none, A, B, C"),

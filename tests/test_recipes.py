@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from study.recipes import RECIPES, ImageNetRecipe, exhibits, per_device_batch, recipe_for
-from study.spec import InputError, Spec
+from study.spec import FAMILIES, InputError, Spec
 
 
 def test_the_papers_recipe() -> None:
@@ -109,6 +109,6 @@ def test_a_full_run_is_tagged_with_the_exhibits_it_belongs_to(spec: Spec, wanted
 
 @pytest.mark.parametrize(("dataset", "recipe"), [(d, name) for d, recipes in RECIPES.items() for name in recipes])
 def test_every_recipe_is_tagged_and_a_scaled_down_one_as_such(dataset: str, recipe: str) -> None:
-    spec = Spec(dataset, 18 if dataset == "imagenet" else 20, "A", recipe)
+    spec = Spec(dataset, 18 if FAMILIES[dataset] == "imagenet" else 20, "A", recipe)
     assert (exhibits(spec) == ["scaled down"]) == (RECIPES[dataset][recipe].scale == "toy")
     assert exhibits(spec)

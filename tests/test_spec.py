@@ -50,7 +50,7 @@ def test_cifar_depths_are_6n_plus_2(depth: int) -> None:
         (("cifar10", 2, "A"), "6n+2"),
         (("imagenet", 20, "A"), "18, 34, 50, 101, 152"),
         (("cifar10", 20, "D"), "none, A, B, C"),
-        (("cifar100", 20, "A"), "digits, cifar10, imagenet"),
+        (("cifar100", 20, "A"), "digits, cifar10, imagenet, tinyimagenet"),
         (("cifar10", 20, "A", "../x"), "recipe"),
         (("cifar10", 20, "A", "paper", -1), "seed"),
     ],

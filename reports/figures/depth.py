@@ -39,8 +39,7 @@ def final_errors(snapshot: Snapshot) -> Drawing:
 def _scaled_down(snapshot: Snapshot) -> list[Comparison]:
     """The scaled-down comparison with plain and residual nets that has most steps; none if there is no such."""
     runs = snapshot.results
-    pairs = sorted(set(runs[["dataset", "recipe"]].itertuples(index=False, name=None)))
-    found = [comparison for comparison in (Comparison(*pair) for pair in pairs) if comparison.scale == "toy"]
+    found = [comparison for comparison in Comparison.among(runs) if comparison.scale == "toy"]
     both = [each for each in found if each.of(runs)["shortcut"].eq("none").nunique() == 2]
     return sorted(both, key=lambda each: -RECIPES[each.dataset][each.recipe].steps)[:1]
 

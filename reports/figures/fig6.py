@@ -90,7 +90,8 @@ def _ours(history: pd.DataFrame, e: Evidence) -> Drawing:
     top = highest(lines.values(), chance(e))
     shown = {panel: series for panel, series in lines.items() if series} or lines
     panels = [error_panel(e, title, series, split, top) for (title, split), series in shown.items()]
-    caption = f"Fig. 6's shape, {e.comparison.title}. {LINES}"
+    figure = {"cifar": "Fig. 6", "imagenet": "Fig. 4"}[e.comparison.family]
+    caption = f"{figure}'s shape, {e.comparison.title}. {LINES}"
     title = _title(e, *kinds.values())
     return Drawing(_name(e), title, caption, f"{title}. {_ends(e, *kinds.values())}", tuple(panels), 4, NARROW)
 

@@ -151,14 +151,14 @@ def read(folder: Path) -> Snapshot:
     if not (folder / "runs.csv").exists():
         raise InputError(f"{folder} has no snapshot; run: python -m reports gather --runs=runs --out={folder}")
     text = dict.fromkeys(
-        ("commit", "precision", "shortcut", "reason", "url", "torch", "plan", "changed", *MEMBERS), str
+        ("commit", "precision", "shortcut", "reason", "url", "torch", "plan", "changed", "extent", *MEMBERS), str
     )
     missing = {column: [""] for column in RUN_COLUMNS if column != "reason"}
     runs = pd.read_csv(
         folder / "runs.csv", dtype=text, keep_default_na=False, na_values=missing, float_precision="round_trip"
     )
     runs = _texts(runs, as_it_was)
-    runs = runs.reindex(columns=RUN_COLUMNS).astype(dict.fromkeys(("plan", "changed", *MEMBERS), object))
+    runs = runs.reindex(columns=RUN_COLUMNS).astype(dict.fromkeys(("plan", "changed", "extent", *MEMBERS), object))
     renamed, counts = _renamed(runs), runs["counts"].astype(bool)  # of no rows pandas makes objects
     recipes = runs["run"].map({run: spec.recipe for run, spec in renamed.items()}).fillna(runs["recipe"])
     names = {run: run.replace(spec.former_name or run, spec.name) for run, spec in renamed.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,20 +41,34 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs that may be compared: one data set under one recipe."""
+    """Runs that may be compared: one data set, or one part of it, under one recipe.
+
+    Attributes:
+        dataset: Its name.
+        recipe: Its name.
+        extent: Which part of the published data set it was: ``100 of 200 classes``; empty for all of it.
+    """
 
     dataset: str
     recipe: str
+    extent: str = ""
+
+    @classmethod
+    def among(cls, runs: pd.DataFrame) -> list[Comparison]:
+        """The comparisons that some runs belong to, by their names."""
+        parts = runs.assign(extent=_extents(runs))[["dataset", "recipe", "extent"]].drop_duplicates()
+        return sorted((cls(*each) for each in parts.itertuples(index=False)), key=lambda each: each.name)
 
     @property
     def name(self) -> str:
         """The comparison in the report's words: ``digits, recipe mini``."""
-        return f"{self.dataset}, recipe {self.recipe}"
+        return ", ".join([self.dataset, *([self.extent] if self.extent else []), f"recipe {self.recipe}"])
 
     @property
     def title(self) -> str:
         """The comparison for readers: ``CIFAR-10, the paper's recipe``, ``digits, scaled down (mini)``."""
-        return f"{DATASETS.get(self.dataset, self.dataset)}, {self._kind}"
+        part = f" ({self.extent})" if self.extent else ""
+        return f"{DATASETS.get(self.dataset, self.dataset)}{part}, {self._kind}"
 
     @property
     def _kind(self) -> str:
@@ -64,7 +79,8 @@ class Comparison:
     @property
     def slug(self) -> str:
         """The comparison in file names: ``digits-mini``."""
-        return f"{self.dataset}-{self.recipe}"
+        part = re.sub(r"\W+", "-", f"-{self.extent}") if self.extent else ""
+        return f"{self.dataset}-{self.recipe}{part}"
 
     @property
     def scale(self) -> str:
@@ -83,7 +99,17 @@ class Comparison:
 
     def of(self, results: pd.DataFrame) -> pd.DataFrame:
         """The rows of these runs."""
-        return results[(results["dataset"] == self.dataset) & (results["recipe"] == self.recipe)]
+        images = self.images(results)
+        return images[images["recipe"] == self.recipe]
+
+    def images(self, results: pd.DataFrame) -> pd.DataFrame:
+        """The rows of all runs on the same images, under whatever recipe."""
+        return results[(results["dataset"] == self.dataset) & (_extents(results) == self.extent)]
+
+
+def _extents(runs: pd.DataFrame) -> pd.Series[str]:
+    """The extent of each run's images, empty for the whole of a data set."""
+    return runs["extent"].fillna("") if "extent" in runs else pd.Series("", runs.index)
 
 
 CIFAR, IMAGENET = Comparison("cifar10", "paper"), Comparison("imagenet", "paper")
@@ -149,11 +175,11 @@ class Evidence:
 
     @cached_property
     def _by_net(self) -> Mapping[Any, pd.DataFrame]:
-        return _split(self.results, self.comparison.dataset)
+        return _split(self.comparison, self.results)
 
     @cached_property
     def _failed_by_net(self) -> Mapping[Any, pd.DataFrame]:
-        return _split(self.failed, self.comparison.dataset)
+        return _split(self.comparison, self.failed)
 
     @cached_property
     def _no_results(self) -> pd.DataFrame:
@@ -168,11 +194,11 @@ class Evidence:
         return self.history.groupby("run").indices if len(self.history) else {}
 
 
-def _split(runs: pd.DataFrame, dataset: str) -> Mapping[Any, pd.DataFrame]:
-    """The rows of one data set, by recipe, depth and shortcut."""
+def _split(comparison: Comparison, runs: pd.DataFrame) -> Mapping[Any, pd.DataFrame]:
+    """The rows of runs on the images of a comparison, by recipe, depth and shortcut."""
     if runs.empty:
         return {}
-    return dict(list(runs[runs["dataset"] == dataset].groupby(["recipe", "depth", "shortcut"])))
+    return dict(list(comparison.images(runs).groupby(["recipe", "depth", "shortcut"])))
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from reports.paper import numbers as paper
 TOP1 = "10crop/top1_error"
 
 
-@claim("C04")
+@claim("C04", in_miniature=True)
 def plain_test(e: Evidence, p: Planned) -> Finding:
     """The 10-crop error of plain-34 lies above that of plain-18."""
     shallow, deep = p.nets
     return higher(e, p, TOP1, deep, shallow, p.margin)
 
 
-@claim("C05")
+@claim("C05", in_miniature=True)
 def plain_training(e: Evidence, p: Planned) -> Finding:
     """Higher under each learning rate, and at all but a few of the evaluations."""
     shallow, deep = p.nets
@@ -45,14 +45,14 @@ def plain_bottlenecks(e: Evidence, p: Planned) -> Finding:
     return higher(e, p, "train_error", deep, shallow, p.margin)
 
 
-@claim("C11")
+@claim("C11", in_miniature=True)
 def reversed_by_residuals(e: Evidence, p: Planned) -> Finding:
     """With residual nets the order of depths is reversed."""
     shallow, deep = p.nets
     return higher(e, p, TOP1, shallow, deep, p.margin)
 
 
-@claim("C12")
+@claim("C12", in_miniature=True)
 def residual_training(e: Evidence, p: Planned) -> Finding:
     """Considerably lower in training, and lower in the last validation error."""
     shallow, deep = p.nets
@@ -60,54 +60,55 @@ def residual_training(e: Evidence, p: Planned) -> Finding:
     return all_of(considerable, higher(e, p, "test_error", shallow, deep))
 
 
-@claim("C13")
+@claim("C13", in_miniature=True)
 def residual_against_plain(e: Evidence, p: Planned) -> Finding:
     """The 10-crop error of plain-34 lies above that of ResNet-34."""
     plain, residual = p.nets
     return higher(e, p, TOP1, plain, residual, p.margin)
 
 
-@claim("C14")
+@claim("C14", in_miniature=True)
 def comparable(e: Evidence, p: Planned) -> Finding:
     """The 10-crop errors are equal, within the margin."""
     plain, residual = p.nets
     return alike(e, TOP1, plain, residual, p.margin, failures=False)
 
 
-@claim("C15")
+@claim("C15", in_miniature=True)
 def faster(e: Evidence, p: Planned) -> Finding:
     """The test error under the first learning rate is lower on average."""
     plain, residual = p.nets
     return higher(e, p, "early_error", plain, residual, p.margin)
 
 
-@claim("C16")
+@claim("C16", in_miniature=True)
 def every_option(e: Evidence, p: Planned) -> Finding:
     """Plain-34 has the higher 10-crop error against each option."""
     plain, *options = p.nets
     return all_of(*(higher(e, p, TOP1, plain, option, p.margin) for option in options))
 
 
-@claim("C17")
+@claim("C17", in_miniature=True)
 def not_essential(e: Evidence, p: Planned) -> Finding:
     """A and C are alike, within the margin."""
     a, c = p.nets
     return alike(e, TOP1, a, c, p.margin, failures=False)
 
 
-@claim("C17b")
+@claim("C17b", in_miniature=True)
 def order_of_options(e: Evidence, p: Planned) -> Finding:
     """B below A, C below B."""
     return falls(e, TOP1, p.nets)
 
 
-@claim("C18")
+@claim("C18", in_miniature=True)
 def deeper_is_better(e: Evidence, p: Planned) -> Finding:
-    """Each deeper net against 34 layers, and the trend over the deeper nets, in four metrics."""
+    """Each deeper net against 34 layers, and the trend over the deeper nets, in four metrics; two in miniature."""
     shallow, *deeper = p.nets
+    metrics = [metric for metric in p.metrics if not e.is_scaled_down or metric.startswith("10crop")]
     return all_of(
-        *(higher(e, p, metric, shallow, net, p.margins["top5" in metric]) for metric in p.metrics for net in deeper),
-        *(falls(e, metric, deeper) for metric in p.metrics),
+        *(higher(e, p, metric, shallow, net, p.margins["top5" in metric]) for metric in metrics for net in deeper),
+        *(falls(e, metric, deeper) for metric in metrics),
     )
 
 

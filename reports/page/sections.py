@@ -69,7 +69,7 @@ def report(snapshot: Snapshot, folder: Path | None = None) -> Report:
 
 def comparisons(snapshot: Snapshot) -> list[Comparison]:
     """The paper's two data sets under its own protocol, then every other comparison with runs, the longest first."""
-    present = {Comparison(*pair) for pair in snapshot.results[["dataset", "recipe"]].itertuples(index=False)}
+    present = {*Comparison.among(snapshot.results)}
     return [CIFAR, IMAGENET, *sorted(present - {CIFAR, IMAGENET}, key=_order)]
 
 
@@ -92,7 +92,11 @@ def _sections(snapshot: Snapshot, shown: Sequence[Comparison]) -> Iterator[Secti
     yield _table6(snapshot, cifar_like)
     yield _residual(snapshot, evidence)
     yield _coverage(snapshot, [e.comparison for e in cifar_like])
-    yield from (_imagenet(snapshot, e) for e in evidence if e.comparison.family == "imagenet")
+    own, *others = (e for e in evidence if e.comparison.family == "imagenet")
+    tiny = next((e for e in others if e.comparison.dataset == "tinyimagenet"), None)
+    yield _imagenet(snapshot, own, tiny)
+    for e in others:
+        yield Section(e.comparison.title, tables=[cifar.error_table(e)], drawings=[fig6(snapshot.history, e)])
     yield _cost(snapshot)
     departures = f"{len(DEPARTURES)} departures and choices, each with the claims that it may touch"
     yield Section("Departures from the paper", departures, [sources.departure_table()], is_folded=True)
@@ -151,21 +155,19 @@ def _coverage(snapshot: Snapshot, shown: Sequence[Comparison]) -> Section:
     return Section("What has been run, and what has not", text, coverage=coverage(snapshot, shown))
 
 
-def _imagenet(snapshot: Snapshot, e: Evidence) -> Section:
-    """Tables 1 to 5 and Fig. 4 by the paper's recipe, the errors alone by another one; folded until it has a run."""
+def _imagenet(snapshot: Snapshot, e: Evidence, tiny: Evidence | None) -> Section:
+    """Tables 1 to 5 and Fig. 4, with Tiny ImageNet in columns beside them; folded until there is a run of either."""
     comparison = e.comparison
-    if comparison != IMAGENET:
-        return Section(comparison.title, tables=[cifar.error_table(e)], drawings=[fig6(snapshot.history, e)])
     is_empty = comparison.of(snapshot.results).empty
     folded = [imagenet.table1(), imagenet.table4(e), imagenet.table5(e)]
     return Section(
         "ImageNet: Tables 1 to 5, Fig. 4",
         "No network has been trained on ImageNet yet: the paper's numbers." if is_empty else "",
-        [imagenet.table2(e), imagenet.table3(e)],
+        [imagenet.table2(e, tiny), imagenet.table3(e, tiny)],
         [fig4(snapshot.history, e)],
         [Section("Complexity, several scales, ensembles", tables=folded)],
         coverage(snapshot, [comparison]),
-        is_folded=is_empty,
+        is_folded=is_empty and tiny is None,
     )
 
 

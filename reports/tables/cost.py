@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from reports.judging.evidence import Comparison
@@ -25,8 +23,7 @@ def cost_table(results: pd.DataFrame) -> Table:
 def protocol_table(results: pd.DataFrame) -> Table:
     """Cost of each protocol, all of its networks and seeds taken together."""
     columns = ("protocol", "runs", "networks", "time per run", "device hours", "images/s", "device")
-    found: Any = results.groupby(["dataset", "recipe"])
-    rows = [_protocol_row(Comparison(data, recipe), runs) for (data, recipe), runs in found]
+    rows = [_protocol_row(each, each.of(results)) for each in Comparison.among(results)]
     caption = "Time and speed: the lowest and the highest of its runs. The cost of each cell: `tables/cost.csv`."
     return Table(
         "Cost of each protocol", columns, rows, caption, numbers(columns, columns.index("device")), "protocols"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reports.gathering.tables import RECALIBRATED
 from reports.judging.ensembles import Ensemble, ensembles
@@ -34,24 +35,36 @@ def _complexity_row(key: str, theirs: float) -> tuple[str, ...]:
     return name, f"{counted['parameters']:,}", f"{counted['multiply_adds'] / 1e9:.3f}", f"{theirs}"
 
 
-def table2(e: Evidence) -> Table:
-    """Table 2: plain and residual nets of 18 and 34 layers, 10-crop."""
-    columns = ("depth", "plain", "the paper", "ResNet", "the paper")
-    rows = [_twins_row(e, depth, "") for depth in (18, 34)]
+def table2(e: Evidence, tiny: Evidence | None = None) -> Table:
+    """Table 2: plain and residual nets of 18 and 34 layers, 10-crop.
+
+    Args:
+        e: Our runs on ImageNet.
+        tiny: Our runs on Tiny ImageNet, which get columns of their own.
+    """
+    columns: tuple[str, ...] = ("depth", "plain", "the paper", "ResNet", "the paper")
+    columns += ("plain, Tiny ImageNet (ours)", "ResNet, Tiny ImageNet (ours)") if tiny else ()
+    rows = [_twins_row(e, tiny, depth, "") for depth in (18, 34)]
     recalibrated = [
-        _twins_row(e, depth, RECALIBRATED)
+        _twins_row(e, tiny, depth, RECALIBRATED)
         for depth in (18, 34)
         if any(_is_recalibrated(e, (depth, shortcut), "10crop") for shortcut in ("none", "A"))
     ]
-    caption = "Option A, which adds no parameters." + (TRUE_AVERAGES if recalibrated else "")
+    caption = "Option A, which adds no parameters." + (TRUE_AVERAGES if recalibrated else "") + _small(tiny)
     rows += recalibrated
     return Table("Table 2: ImageNet, top-1 error, 10-crop", columns, rows, caption, numbers(columns), "table2")
 
 
-def _twins_row(e: Evidence, depth: int, averages: str) -> tuple[TableCell, ...]:
+def _small(tiny: Evidence | None) -> str:
+    """What the columns of Tiny ImageNet hold."""
+    return f" {tiny.comparison.title}: 10 crops of 56 of 64 pixels; decides nothing." if tiny else ""
+
+
+def _twins_row(e: Evidence, tiny: Evidence | None, depth: int, averages: str) -> tuple[TableCell, ...]:
     """Plain and residual net of one depth, by running averages ("") or by true ones."""
     name = f"{depth} layers, true averages" if averages else f"{depth} layers"
-    return name, *_top1(e, (depth, "none"), averages), *_top1(e, (depth, "A"), averages)
+    small = [ours(tiny, (depth, kind), f"10crop{averages}/top1_error") for kind in ("none", "A")] if tiny else []
+    return name, *_top1(e, (depth, "none"), averages), *_top1(e, (depth, "A"), averages), *small
 
 
 def _top1(e: Evidence, net: Net, averages: str) -> tuple[TableCell, str]:
@@ -60,10 +73,22 @@ def _top1(e: Evidence, net: Net, averages: str) -> tuple[TableCell, str]:
     return ours(e, net, f"10crop{averages}/top1_error"), percent(theirs[0] if theirs else None)
 
 
-def table3(e: Evidence) -> Table:
-    """Table 3: nets of 34 layers and more, 10-crop."""
+def table3(e: Evidence, tiny: Evidence | None = None) -> Table:
+    """Table 3: nets of 34 layers and more, 10-crop; with columns for Tiny ImageNet if there are runs."""
     rows = [row for r in paper.IMAGENET if r.depth > 18 for row in _error_rows(e, r, "10crop", r.tencrop)]
-    return _error_table("Table 3: ImageNet, 10-crop", rows, paper.TABLE3_OTHERS, "table3")
+    table = _error_table("Table 3: ImageNet, 10-crop", rows, paper.TABLE3_OTHERS, "table3")
+    return _beside(table, tiny) if tiny else table
+
+
+def _beside(table: Table, tiny: Evidence) -> Table:
+    """Table 3 with our errors on Tiny ImageNet, in the rows of our networks by running averages."""
+    nets = {tiny.title((r.depth, r.shortcut)): (r.depth, r.shortcut) for r in paper.IMAGENET}
+    columns = (*table.columns, "top-1, Tiny ImageNet (ours)", "top-5, Tiny ImageNet (ours)")
+    rows = []
+    for row in table.rows:
+        net = nets.get(str(row[0]))
+        rows.append((*row, *(ours(tiny, net, f"10crop/{top}_error") if net else NONE for top in ("top1", "top5"))))
+    return replace(table, columns=columns, rows=rows, caption=table.caption + _small(tiny), right=numbers(columns))
 
 
 def table4(e: Evidence) -> Table:

@@ -171,20 +171,19 @@ class Loader:
         self.batches = self._batches()
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        from torchvision import datasets, transforms
+        from torchvision import transforms
 
         info = dataset_info(self.contender.spec.dataset)
         assert info.torchvision is not None
         train = transforms.Compose(
             [
-                transforms.RandomCrop(info.image_size[1], 4),
+                transforms.RandomCrop(info.image_size[1], self.contender.recipe.pad),
                 transforms.RandomHorizontalFlip(),
                 transforms.ToTensor(),
                 transforms.Normalize((0.491, 0.482, 0.447), (0.247, 0.243, 0.262)),
             ]
         )
-        read = getattr(datasets, info.torchvision)
-        images = read(str(self.contender.machine.data), train=True, transform=train)
+        images = info.torchvision(self.contender.machine.data, train)
         pin = self.contender.device.type == "cuda"
         loader = DataLoader(images, batch_size=self.contender.recipe.batch, shuffle=True, num_workers=2, pin_memory=pin)
         while True:

@@ -54,9 +54,10 @@ def _networks() -> Iterator[Row]:
     for depth in CIFAR_DEPTHS:
         for shortcut in CIFAR_SHORTCUTS:
             yield "cifar10", "", depth, shortcut, *count(build("cifar10", depth, shortcut), (3, 32, 32))
-    for depth, shortcuts in IMAGENET:
-        for shortcut in shortcuts:
-            yield "imagenet", "", depth, shortcut, *count(build("imagenet", depth, shortcut), (3, 224, 224))
+    for dataset, side in (("imagenet", 224), ("tinyimagenet", 64)):
+        for depth, shortcuts in IMAGENET:
+            for shortcut in shortcuts:
+                yield dataset, "", depth, shortcut, *count(build(dataset, depth, shortcut), (3, side, side))
 
 
 def _blocks() -> Iterator[Row]:

@@ -27,5 +27,5 @@ def run(options: argparse.Namespace) -> int:
     console = Console(highlight=False)
     for check in checks:
         mark = f"[{STYLES[check.health]}]{check.health:8}[/]"
-        console.print(f"{check.subject:9} {mark} {escape(check.report)}", soft_wrap=True)
+        console.print(f"{check.subject:12} {mark} {escape(check.report)}", soft_wrap=True)
     return 2 if any(check.health == "unsound" for check in checks) else 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from study.commands.flags import Verbs, add_options
-from study.spec import DATASETS, check_choice
+from study.spec import DATASETS, InputError, check_choice
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -15,6 +15,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("dataset", help=" | ".join(DATASETS))
     parser.add_argument("--source", type=Path, help="an archive or folder to read instead of downloading")
     parser.add_argument("--subset", action="store_true", help="declare that images or classes of ImageNet are left out")
+    parser.add_argument("--classes", type=int, help="declare how many classes of Tiny ImageNet there are")
     add_options(parser, ["data"])
     parser.set_defaults(run=run)
 
@@ -23,6 +24,11 @@ def run(options: argparse.Namespace) -> int:
     """Prepare the data set and print where it is."""
     check_choice("dataset", options.dataset, DATASETS)  # before torch is imported, which takes seconds
     from study.data.datasets import dataset_info
+    from study.data.interface import Declared
 
-    print(dataset_info(options.dataset).prepare(options.data, options.source, options.subset))
+    info, declared = dataset_info(options.dataset), Declared(options.subset, options.classes)
+    for flag, is_given in declared.flags.items():
+        if is_given and flag not in info.declares:
+            raise InputError(f"{flag} says nothing about {info.title}; leave it out")
+    print(info.prepare(options.data, options.source, declared))
     return 0

@@ -14,7 +14,8 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("subjects", nargs="+", type=Path, help="run folders, or files of torchvision's weights")
     parser.add_argument(
         "--protocol",
-        help="on ImageNet 1crop | 10crop | dense | ensemble (default: 10crop); on other data sets single (the default)",
+        help="on ImageNet 10crop (the default) | 1crop | dense | ensemble; on Tiny ImageNet 10crop (the default) | "
+        "1crop; on other data sets single",
     )
     parser.add_argument(
         "--recalibrate", action="store_true", help="recompute the batch-norm statistics on training images first"

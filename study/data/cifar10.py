@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from study.data.images import Arrays
-from study.data.interface import Check, DataSetInfo, checked
+from study.data.interface import Check, DataSetInfo, Declared, Transform, checked
 from study.spec import InputError, shown
 
 PEAK = 255  # the brightest level of a pixel
@@ -107,7 +108,7 @@ def check_cifar10(data: Path) -> Iterator[Check]:
         yield Check("cifar10", "absent", f"not in {data}; run: python -m study prepare cifar10 --data={data}")
 
 
-def prepare_cifar10(data: Path, source: Path | None, _subset: bool = False) -> str:
+def prepare_cifar10(data: Path, source: Path | None, _declared: Declared | None = None) -> str:
     """Put CIFAR-10 into the data folder, verify it, and say where it is.
 
     Args:
@@ -185,13 +186,20 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
         raise InputError(f"{archive} cannot be unpacked ({shown(error)}); fetch cifar-10-python.tar.gz again") from None
 
 
+def _as_torchvision_reads_it(data: Path, transform: Transform) -> Dataset[Any]:
+    from torchvision.datasets import CIFAR10
+
+    images: Dataset[Any] = CIFAR10(str(data), train=True, transform=transform)
+    return images
+
+
 INFO = DataSetInfo(
     name="cifar10",
     title="CIFAR-10",
     image_size=(3, 32, 32),
     in_memory=True,
-    has_protocols=False,
-    torchvision="CIFAR10",
+    protocols=("single",),
+    torchvision=_as_torchvision_reads_it,
     load=load_cifar10,
     check=check_cifar10,
     prepare=prepare_cifar10,

@@ -8,6 +8,7 @@ from study.data import cifar10, digits
 from study.data.imagenet import dataset as imagenet
 from study.data.images import Arrays
 from study.data.interface import DataSet, DataSetInfo
+from study.data.tinyimagenet import dataset as tinyimagenet
 from study.recipes import RECIPES, recipe_for
 from study.spec import InputError, Spec, check_choice
 
@@ -15,6 +16,7 @@ DATA_SETS: tuple[DataSetInfo, ...] = (
     digits.INFO,
     cifar10.INFO,
     imagenet.INFO,
+    tinyimagenet.INFO,
 )
 
 
@@ -43,7 +45,7 @@ def load_dataset(spec: Spec, data: Path) -> DataSet:
         InputError: the images are missing or corrupt, or are a subset although the recipe is the paper's.
     """
     dataset = dataset_info(spec.dataset).load(data)
-    if dataset.is_subset and recipe_for(spec).scale == "full":
+    if dataset.extent and recipe_for(spec).scale == "full":
         raise InputError(_subset_message(spec, dataset, data))
     return dataset
 
@@ -51,7 +53,7 @@ def load_dataset(spec: Spec, data: Path) -> DataSet:
 def _subset_message(spec: Spec, dataset: DataSet, data: Path) -> str:
     smaller = [f"--recipe={name}" for name, recipe in RECIPES[spec.dataset].items() if recipe.scale == "toy"]
     return (
-        f"{dataset_info(spec.dataset).title} in {data} is declared a subset ({dataset.train_size:,} training images), "
+        f"{dataset_info(spec.dataset).title} in {data} is declared a subset ({dataset.extent}), "
         f"which cannot stand for the paper's; train with {' or '.join(smaller)}"
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from study.data.images import Arrays
-from study.data.interface import Check, DataSetInfo
+from study.data.interface import Check, DataSetInfo, Declared
 
 TEST_IMAGES = 360
 PEAK = 16  # the brightest grey level
@@ -33,7 +33,7 @@ def check_digits(_: Path) -> Iterator[Check]:
     yield Check("digits", "sound", "come with scikit-learn")
 
 
-def prepare_digits(_data: Path, _source: Path | None, _subset: bool) -> str:
+def prepare_digits(_data: Path, _source: Path | None, _declared: Declared) -> str:
     """Do nothing, as the images come with scikit-learn, and say so."""
     return "digits come with scikit-learn; there is nothing to prepare"
 
@@ -43,7 +43,7 @@ INFO = DataSetInfo(
     title="digits",
     image_size=(1, 8, 8),
     in_memory=True,
-    has_protocols=False,
+    protocols=("single",),
     torchvision=None,
     load=lambda _: load_digits(),
     check=check_digits,

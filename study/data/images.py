@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ class Arrays:
     peak: int
     classes: tuple[str, ...]
     evaluation_batch: int = 500  # images; larger ones were slower on CPU
-    is_subset: bool = False
+    extent: str | None = None  # of a part of the published data set
 
     @property
     def train_size(self) -> int:
@@ -66,14 +67,19 @@ class Arrays:
         """
         return max(GPU_EVALUATION, self.evaluation_batch) if device.type == "cuda" else self.evaluation_batch
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the decoded arrays, which does not depend on the archive that they came from."""
         digest = hashlib.sha256()
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(header(array.dtype, array.shape))
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def header(dtype: np.dtype[Any], shape: Sequence[int]) -> bytes:
+    """What a fingerprint has of an array before its content."""
+    return f"{dtype}{tuple(shape)}".encode()
 
 
 class CropPlan(NamedTuple):

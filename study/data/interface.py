@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from study.recipes import Recipe
 from study.spec import InputError
@@ -22,6 +23,7 @@ from study.spec import InputError
 Bytes = NDArray[np.uint8]  # pixels
 Floats = NDArray[np.float32]  # a mean image
 Ints = NDArray[np.int64]  # labels, image numbers, crop corners
+Transform = Callable[[Any], Tensor]  # of an image of PIL
 Reduce = Callable[[Tensor], Tensor]  # sums over ranks
 Health = Literal["sound", "absent", "unsound"]
 
@@ -76,8 +78,8 @@ class DataSet(Protocol):
         """Number of test images."""
 
     @property
-    def is_subset(self) -> bool:
-        """Whether images or classes of the published data set are missing."""
+    def extent(self) -> str | None:
+        """What there is, where images or classes of the published data set were left out: ``100 of 200 classes``."""
 
     @property
     def peak(self) -> int:
@@ -121,6 +123,24 @@ def checked(subject: str, describe: Callable[[], str]) -> Check:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """What ``study prepare`` is told of images that are fewer than the published ones.
+
+    Attributes:
+        subset: Whether images or classes are left out (``--subset``).
+        classes: How many classes there are (``--classes``); None for all.
+    """
+
+    subset: bool = False
+    classes: int | None = None
+
+    @property
+    def flags(self) -> dict[str, bool]:
+        """Whether each of the flags was given."""
+        return {"--subset": self.subset, "--classes": self.classes is not None}
+
+
+@dataclass(frozen=True)
 class DataSetInfo:
     """A data set as the study describes it; every function takes the folder that holds all data sets (``--data``).
 
@@ -129,24 +149,25 @@ class DataSetInfo:
         title: In prose.
         image_size: Channels, height and width of an image as the network gets it.
         in_memory: Whether `load` returns `study.data.images.Arrays`, which a device can hold and which can be probed.
-        has_protocols: Whether trained networks are tested by the paper's crops (``study test``); `load` then returns
-            `study.data.imagenet.dataset.ImageNet`.
-        torchvision: The class of `torchvision.datasets` that reads the training images, for comparisons of speed.
+        protocols: How trained networks are tested (``study test``), the usual protocol first.
+        torchvision: Read the training images with torchvision, given what transforms each, for comparisons of speed.
         load: Read the images, or raise an InputError that names the command that fixes what is wrong.
         check: Report for ``study doctor`` whether the images are there and sound.
-        prepare: Fetch or index the images, given a source (None: download or use what is there) and whether they are
-            declared a subset; return one line on what is there now.
+        prepare: Fetch or index the images, given a source (None: download or use what is there) and what is declared;
+            return one line on what is there now.
+        declares: The flags by which `prepare` can be told that there are fewer images than the published ones.
     """
 
     name: str
     title: str
     image_size: tuple[int, int, int]
     in_memory: bool
-    has_protocols: bool
-    torchvision: str | None
+    protocols: tuple[str, ...]
+    torchvision: Callable[[Path, Transform], Dataset[Any]] | None
     load: Callable[[Path], DataSet]
     check: Callable[[Path], Iterator[Check]]
-    prepare: Callable[[Path, Path | None, bool], str]
+    prepare: Callable[[Path, Path | None, Declared], str]
+    declares: tuple[str, ...] = ()
 
     @property
     def pixels(self) -> int:

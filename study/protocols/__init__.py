@@ -5,6 +5,6 @@ Read in this order:
 - ``views.py``: the crops and sizes of a test image in each protocol (Sec. 3.4).
 - ``logits.py``: the network's outputs for them, averaged; the fully convolutional network.
 - ``errors.py``: top-1 and top-5 errors on a test set, counted.
-- ``single.py``: errors on whole test images, for networks that are not trained on ImageNet (Sec. 4.2).
+- ``in_memory.py``: the same for images in memory: CIFAR's single view (Sec. 4.2), ten crops of Tiny ImageNet.
 - ``evaluate.py``: the verb ``test``, for run folders and for weight files.
 """

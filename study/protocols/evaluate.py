@@ -18,8 +18,8 @@ from study.data.interface import DataSet
 from study.machine.device import has_cuda
 from study.network import ResNet
 from study.protocols.errors import Candidate, Score, evaluate_protocol
-from study.protocols.single import SINGLE, evaluate_single
-from study.protocols.views import PROTOCOLS, Protocol
+from study.protocols.in_memory import evaluate_in_memory
+from study.protocols.views import Protocol
 from study.recipes import recipe_for
 from study.recording.record import Record
 from study.spec import InputError, Spec, check_choice
@@ -52,8 +52,8 @@ def evaluate(paths: Sequence[Path], protocol: str | None, data: Path, recalibrat
 
     Args:
         paths: Run folders, or files of torchvision's weights.
-        protocol: On ImageNet one of PROTOCOLS, or ``ensemble``: all of them together, each by ``dense`` (Table 5);
-            None is ``10crop``. On other data sets ``single`` or None.
+        protocol: One that the data set has, or None for its usual one. ``ensemble`` is all of them together, each by
+            ``dense`` (Table 5).
         data: The folder that holds the data sets.
         recalibrate: Whether batch norm's running averages are replaced by true averages first, as the authors did after
             training.
@@ -89,13 +89,9 @@ def _dataset(paths: Sequence[Path]) -> str:
 
 def _protocol(dataset: str, protocol: str | None) -> str:
     """The protocol that is used: the one that was given, if the data set has it, else the data set's first choice."""
-    info = dataset_info(dataset)
-    if info.has_protocols:
-        check_choice("protocol", protocol or "10crop", (*PROTOCOLS, "ensemble"))
-        return protocol or "10crop"
-    if protocol not in (None, SINGLE):
-        raise InputError(f"{info.title} is tested by --protocol={SINGLE} only, not by {protocol}; leave --protocol out")
-    return SINGLE
+    usual, *others = dataset_info(dataset).protocols
+    check_choice(f"protocol for {dataset}", protocol or usual, (usual, *others))
+    return protocol or usual
 
 
 def _score(group: Sequence[Subject], protocol: str, images: DataSet, recalibrate: bool) -> Score:
@@ -107,7 +103,7 @@ def _score(group: Sequence[Subject], protocol: str, images: DataSet, recalibrate
     (subject,) = group
     assert subject.record is not None, "weight files are ImageNet's"
     net, device = _trained(subject.record, images, recalibrate)
-    return evaluate_single(net, images, images.on(device, recipe_for(subject.record.spec)))
+    return evaluate_in_memory(net, images, images.on(device, recipe_for(subject.record.spec)), protocol)
 
 
 def _report(subjects: Sequence[Subject], name: str, score: Score) -> None:

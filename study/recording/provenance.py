@@ -22,7 +22,9 @@ from study.spec import Spec
 PLAN = Path(__file__).parents[2] / "reports" / "plan.toml"  # beside `study`, in a checkout as where it is installed
 
 
-def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerprint: str) -> Row:
+def provenance(
+    spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerprint: str, extent: str | None = None
+) -> Row:
     """Collect the provenance of a run that starts or resumes now, as ``provenance.json`` keeps it.
 
     Args:
@@ -30,6 +32,7 @@ def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerp
         machine: Where and how it is trained, its precision no longer ``auto``.
         step_mode: How steps are taken.
         fingerprint: The digest of its data set.
+        extent: What there is of the data set, if it is a part of the published one.
     """
     recipe = recipe_for(spec)
     given = [name for name, default in DEFAULTS.items() if getattr(machine, name) != default]
@@ -48,6 +51,7 @@ def provenance(spec: Spec, machine: MachineOptions, step_mode: StepMode, fingerp
         "checkpoint_every": machine.checkpoint_every,
         "recipe": json.loads(json.dumps(asdict(recipe))),  # lists for tuples, as it will be read back
         "data_fingerprint": fingerprint,
+        "extent": extent,
         "plan": plan_digest(),
         "argv": ["train", *spec.flags, *machine.flags(given)],  # not as typed: what else was typed may be a secret
         "slice": os.environ.get("STUDY_SLICE"),

@@ -22,6 +22,7 @@ COVARIATES = (
     "checkpoint_every",
     "threads",
     "data_fingerprint",
+    "extent",
     "plan",
     "started",
     "torch",

@@ -57,6 +57,7 @@ class Session(Checked):
 
     recipe: Row
     data_fingerprint: Text
+    extent: Text | None = None
     commit: Text | None = None
     dirty: bool | None = None
     versions: dict[str, Text | None] = {}

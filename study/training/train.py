@@ -75,7 +75,7 @@ def train(spec: Spec, machine: MachineOptions, step_choice: Row | None = None) -
     try:
         if is_first_rank():  # the others write nothing
             check_disk(record.folder, module.parameter_count)
-            begun = provenance(spec, machine, mode, module.dataset.fingerprint)
+            begun = provenance(spec, machine, mode, module.dataset.fingerprint, module.dataset.extent)
             chosen = {"step_choice": step_choice} if step_choice else {}
             if not record.open(begun | chosen | {"wandb_id": tracking.new_id()}):
                 return record.say_end()

@@ -290,7 +290,7 @@ def test_a_smoke_cell_of_each_sweep_runs_here(file: Path, imagenet: Path, tmp_pa
 @pytest.mark.parametrize(
     ("protocol", "says"),
     [
-        ("11crop", "protocol '11crop' is unknown; choose one of: 1crop, 10crop, dense, ensemble"),
+        ("11crop", "protocol for imagenet '11crop' is unknown; choose one of: 10crop, 1crop, dense, ensemble"),
         ("ensemble", "an ensemble needs at least two"),
         ("dense", "is not finished or has no checkpoint; train it to the end first"),
     ],
@@ -302,9 +302,11 @@ def test_what_cannot_be_tested_is_said(protocol: str, says: str, tmp_path: Path)
 
 
 def test_a_subset_cannot_stand_for_the_papers(imagenet: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"declared a subset \(180 training images\).* train with --recipe=smoke"):
+    with pytest.raises(
+        InputError, match=r"declared a subset \(20 of 1,000 classes, 180 training images\).* train with --recipe=smoke"
+    ):
         load_dataset(Spec("imagenet", 18, "A"), imagenet)
-    assert load_dataset(SPEC, imagenet).is_subset
+    assert load_dataset(SPEC, imagenet).extent == "20 of 1,000 classes, 180 training images"
     with pytest.raises(InputError, match=f"run: python -m study prepare imagenet --data={tmp_path}"):
         load_dataset(SPEC, tmp_path)
 

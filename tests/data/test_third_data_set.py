@@ -37,7 +37,7 @@ def test_a_data_set_with_images_and_a_network_works_as_the_others_do(tmp_path: P
         assert calls[verb][0] == 0, (verb, calls[verb])
     summary = json.loads((tmp_path / "runs" / "shapes-8-A-paper-s0" / "summary.json").read_text())
     assert (summary["step"], summary["test/seen"]) == (4, 30)
-    assert calls["prepare"][1] == "shapes are made up\n" and "shapes    sound    are made up" in calls["doctor"][1]
+    assert calls["prepare"][1] == "shapes are made up\n" and "shapes       sound    are made up" in calls["doctor"][1]
     assert "--dataset=shapes --depth=8 --shortcut=none" in calls["sweep"][1]
     assert "shapes-8-A-paper-s0" in calls["probe"][1] and '"cell": "shapes-8-A-paper-s0"' in calls["bench"][1]
     assert calls["test"][0] == 0 and "shapes-8-A-paper-s0: single top-1" in calls["test"][1]
@@ -50,7 +50,9 @@ def test_a_data_set_with_a_name_and_a_recipe_only_is_refused(tmp_path: Path) -> 
     """It must not become CIFAR-10 or ImageNet, as whatever was not named once did."""
     calls = call_every_verb("named", tmp_path)
     for verb in ("train", "test", "probe", "prepare", "bench", "loader", "pipeline"):
-        assert_refused(calls, verb, "dataset 'shapes' is unknown; choose one of: digits, cifar10, imagenet")
+        assert_refused(
+            calls, verb, "dataset 'shapes' is unknown; choose one of: digits, cifar10, imagenet, tinyimagenet"
+        )
     assert calls["doctor"][0] == 0 and "shapes" not in calls["doctor"][1]
     assert not (tmp_path / "cifar-10-batches-py").exists()
 
@@ -63,7 +65,11 @@ def test_every_data_set_has_a_description_a_network_and_a_recipe() -> None:
 
 
 def test_what_does_not_fit_into_memory_is_said(imagenet: Path) -> None:
-    with pytest.raises(InputError, match="dataset 'shapes' is unknown; choose one of: digits, cifar10, imagenet"):
+    with pytest.raises(
+        InputError, match="dataset 'shapes' is unknown; choose one of: digits, cifar10, imagenet, tinyimagenet"
+    ):
         dataset_info("shapes")
-    with pytest.raises(InputError, match=r"ImageNet does not fit into memory, .* choose one of: digits, cifar10"):
+    with pytest.raises(
+        InputError, match=r"ImageNet does not fit into memory, .* choose one of: digits, cifar10, tinyimagenet"
+    ):
         load_in_memory("imagenet", imagenet)

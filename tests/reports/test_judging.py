@@ -101,12 +101,38 @@ def test_before_the_planned_seeds_a_verdict_is_interim(results: pd.DataFrame) ->
     ]
 
 
+def in_miniature(family: str) -> set[str]:
+    """The claims that a scaled-down comparison of networks of a family may show."""
+    return {claim.id for claim in CLAIMS if claim.in_miniature and claim.comparison.family == family}
+
+
+def test_claims_on_imagenet_are_judged_in_miniature_on_tiny_imagenet(results: pd.DataFrame) -> None:
+    """Its parts apart: runs on a hundred classes are no seeds of those on two hundred."""
+    runs = results[results["dataset"] == "imagenet"].assign(dataset="tinyimagenet", recipe="afternoon")
+    half = runs.assign(extent="100 of 200 classes", **{"10crop/top1_error": 100 - runs["10crop/top1_error"]})
+    both = pd.concat([runs.assign(extent=None), half])
+    whole, part = Comparison.among(both)[::-1]
+    assert (whole.extent, part.extent, part.slug) == (
+        "",
+        "100 of 200 classes",
+        "tinyimagenet-afternoon-100-of-200-classes",
+    )
+    assert part.title == "Tiny ImageNet (100 of 200 classes), scaled down (afternoon)"
+    wanted = {"C04", "C05", "C11", "C12", "C13", "C14", "C15", "C16", "C17", "C17b", "C18"}
+    for comparison, direction in ((whole, "agrees"), (part, "disagrees")):
+        findings = {claim.id: finding for claim, finding in judge_all(Evidence(both, comparison))}
+        assert set(findings) == in_miniature("imagenet") == wanted
+        assert (findings["C04"].verdict, findings["C04"].direction) == ("toy", direction)
+        assert findings["C04"].n == (5, 5)
+    assert not judge_all(Evidence(runs.assign(recipe="smoke"), Comparison("tinyimagenet", "smoke")))
+
+
 def test_a_scaled_down_recipe_gives_at_most_toy(results: pd.DataFrame) -> None:
     mini = results[results["dataset"] == "cifar10"].assign(recipe="mini")
     mini = mini[~mini["run"].str.contains("long|warmup")]
     findings = judge_all(Evidence(mini, Comparison("cifar10", "mini")))
     assert {finding.verdict for claim, finding in findings if claim.id not in ELSEWHERE} == {"toy"}
-    assert {claim.id for claim, _ in findings} == {claim.id for claim in CLAIMS if claim.in_miniature}
+    assert {claim.id for claim, _ in findings} == in_miniature("cifar")
     empty = judge_all(Evidence(mini.head(0), Comparison("cifar10", "mini")))
     assert {finding.verdict for _, finding in empty} == {"missing"}
 

@@ -72,7 +72,11 @@ def test_the_sweeps_of_a_claim_hold_the_seeds_that_it_is_planned_with(claim: Pla
     assert planned_cells(claim) <= held
 
 
-@pytest.mark.parametrize("name", sorted({sweep for claim in plan().claims.values() for sweep in claim.sweeps}))
+PLANNED = {sweep for claim in plan().claims.values() for sweep in claim.sweeps}
+TINY = {"tiny_plain_vs_residual", "tiny_shortcuts", "tiny_deep"}
+
+
+@pytest.mark.parametrize("name", sorted(PLANNED | TINY))
 def test_a_planned_sweep_says_what_it_costs(name: str) -> None:
     """Forward and backward: three times the multiply-adds of a forward pass, of two operations each."""
     path = ROOT / "sweeps" / f"{name}.yaml"
@@ -80,7 +84,7 @@ def test_a_planned_sweep_says_what_it_costs(name: str) -> None:
     cells = grid.cells(path)
     each = [(recipe_for(cell), table[cell.dataset, str(cell.depth), cell.shortcut]) for cell in cells]
     operations = sum(6 * float(adds) * recipe.batch * recipe.steps for recipe, adds in each)
-    head = re.search(r"# (\d+) cells, (\d+) seeds a network .* Cost: (\S+) operations", path.read_text())
+    head = re.search(r"# (\d+) cells, (\d+) seeds? a network.* Cost: (\S+) operations", path.read_text())
     assert head and (int(head[1]), float(head[3])) == (len(cells), pytest.approx(operations, rel=0.05))
     assert {cell.seed for cell in cells} == set(range(int(head[2])))
 
@@ -94,7 +98,7 @@ def test_the_sweeps_hold_every_cell_that_the_exhibits_need_and_none_twice() -> N
     planned = {cell for claim in plan().claims.values() for cell in planned_cells(claim)}
     assert {cell for cell in cells if cell.recipe in ("paper", "long", "nowarmup", "warmup")} == planned
     variants = {cell.recipe for cell in cells} - {"paper"}
-    assert variants == {"mini", "eighth", "long", "nowarmup", "warmup", "paper45k"}
+    assert variants == {"mini", "eighth", "long", "nowarmup", "warmup", "paper45k", "afternoon"}
 
 
 @pytest.mark.parametrize(

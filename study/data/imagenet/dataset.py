@@ -52,9 +52,10 @@ class ImageNet:
         return len(self.folder.val)
 
     @property
-    def is_subset(self) -> bool:
-        """Whether it was prepared with ``--subset``."""
-        return self.folder.subset
+    def extent(self) -> str | None:
+        """How many classes and images there are, if it was prepared with ``--subset``."""
+        counts = f"{len(self.folder.classes):,} of {CLASSES:,} classes, {self.train_size:,} training images"
+        return counts if self.folder.subset else None
 
     def mean(self, recipe: Recipe) -> Mean:
         """Return the per-pixel mean of the training images, in levels: (224, 224, 3)."""
@@ -99,9 +100,10 @@ INFO = DataSetInfo(
     title="ImageNet",
     image_size=(3, CROP, CROP),
     in_memory=False,
-    has_protocols=True,
+    protocols=("10crop", "1crop", "dense", "ensemble"),
     torchvision=None,
     load=load_imagenet,
     check=check_imagenet,
-    prepare=prepare,
+    prepare=lambda data, source, declared: prepare(data, source, declared.subset),
+    declares=("--subset",),
 )
