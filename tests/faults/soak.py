@@ -19,6 +19,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count as count_up
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,7 +37,8 @@ CELLS = (
     (Spec("digits", 14, "A", "smoke", 5), 2),
 )
 FILES = ("metrics.jsonl", "last.tmp", "digests.tmp", "provenance.tmp", "responses.tmp", "confusion.tmp", "summary.tmp")
-WHOM = ("the run", "the run", "the run", "a rank", "a stopped run", "a report")
+STOPPED = "a run that goes on after half a second"
+WHOM = ("the run", "the run", "the run", "a rank", STOPPED, "a report")
 PATIENCE = 300.0  # seconds for one command
 
 
@@ -57,10 +60,10 @@ class Fault:
         return f"{self.signum} to {self.whom} at {self.moment}"
 
 
-def schedule(seed: int, count: int) -> Iterator[Fault]:
-    """So many faults; the same seed gives the same ones."""
+def schedule(seed: int) -> Iterator[Fault]:
+    """Faults without end; the same seed gives the same ones."""
     draw = random.Random(seed)
-    for _ in range(count):
+    while True:
         whom = draw.choice(WHOM)
         if whom == "a report":
             moment = f"open:{draw.choice(('runs.csv', 'history.csv.gz', 'report.html', 'REPORT.md'))}:1"
@@ -69,14 +72,16 @@ def schedule(seed: int, count: int) -> Iterator[Fault]:
         else:
             what, file = draw.choice(("open", "rename")), draw.choice(FILES)
             moment = f"{'open' if file == 'metrics.jsonl' else what}:{file}:{draw.randint(1, 2)}"
-        yield Fault(whom, draw.choice(("SIGKILL", "SIGKILL", "SIGTERM")), moment)
+        kill = draw.choice(("SIGKILL", "SIGKILL", "SIGTERM"))
+        yield Fault(whom, "SIGSTOP" if whom == STOPPED else kill, moment)
 
 
 def soak(folder: Path, seed: int, count: int) -> Counter[str]:
-    """Inflict the faults on the cells in turn, then let each finish.
+    """Inflict faults on the cells in turn until so many have taken effect, then let each run finish.
 
     Returns:
-        How often each thing happened.
+        How often each thing happened. A fault whose moment does not come, as that of a run that ends before, is counted
+        apart.
 
     Raises:
         AssertionError: A run or a report ended otherwise than one that was left alone, or something was left behind.
@@ -84,28 +89,40 @@ def soak(folder: Path, seed: int, count: int) -> Counter[str]:
     happened: Counter[str] = Counter()
     for spec, devices in CELLS:
         train(folder / "twins", spec, devices)
-    for number, fault in enumerate(schedule(seed, count)):
-        spec, devices = CELLS[number % len(CELLS)]
-        runs = folder / f"runs{number // 12}"  # a cell that is finished starts again in the next folder
-        say(f"{number + 1} of {count}: {spec.name}, {fault}")
-        happened[f"{fault.signum} to {fault.whom}"] += 1
-        happened["took effect"] += inflict(fault, folder, runs, spec, devices)
+    faults, done = schedule(seed), 0
+    for spec, devices in cycle(CELLS):
+        if done == count:
+            break
+        fault, runs = next(faults), unfinished(folder, spec)
+        say(f"{done + 1} of {count}: {spec.name}, {fault}")
+        if inflict(fault, folder, runs, spec, devices):
+            happened[f"{fault.signum} to {fault.whom}"] += 1
+            done += 1
+        else:
+            happened["whose moment did not come"] += 1
     for runs in sorted(folder.glob("runs*")):
         for spec, devices in CELLS:
-            happened["restarts to the end"] += 1
             train(runs, spec, devices)
             compare(Record(runs, spec), Record(folder / "twins", spec))
+            happened["runs that ended as when left alone"] += 1
     return happened
+
+
+def unfinished(folder: Path, spec: Spec) -> Path:
+    """The first folder of runs in which a cell is not finished."""
+    places = (folder / f"runs{number}" for number in count_up())
+    return next(runs for runs in places if Record(runs, spec).summary() is None)
 
 
 def inflict(fault: Fault, folder: Path, runs: Path, spec: Spec, devices: int) -> bool:
     """Start what the fault happens to, and let it happen; returns whether its moment came."""
     if fault.whom == "a report":
         return report(folder, fault)
-    pausing = fault.whom in ("a rank", "a stopped run")
+    pausing = fault.whom in ("a rank", STOPPED)
     signum = "SIGSTOP" if pausing else fault.signum
     process = start("tests.signalled", signum, fault.moment, *training(runs, spec, devices))
-    if pausing and wait_until_stopped(process):
+    stopped = pausing and wait_until_stopped(process)
+    if stopped:
         ranks = other_ranks(process)
         time.sleep(0.5)
         if fault.whom == "a rank" and ranks:
@@ -115,7 +132,7 @@ def inflict(fault: Fault, folder: Path, runs: Path, spec: Spec, devices: int) ->
     number = signal.Signals[fault.signum]
     expected = {0, -number, 128 + number, 143, 1 if fault.whom == "a rank" else 0}
     assert process.returncode in expected and "Traceback" not in said, f"{fault}: {process.returncode}\n{said}"
-    return process.returncode != 0
+    return process.returncode != 0 or (stopped and fault.whom == STOPPED)
 
 
 def report(folder: Path, fault: Fault) -> bool:
@@ -183,7 +200,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         for what, count in sorted(soak(Path(folder), seed, options.faults).items()):
             print(f"{count:4d} {what}")
-    print("   0 runs or reports that ended otherwise than when left alone")
+    print("   0 runs or reports that ended otherwise")
 
 
 if __name__ == "__main__":

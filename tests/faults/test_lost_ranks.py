@@ -69,4 +69,6 @@ def test_a_loss_that_is_no_number_ends_all_ranks(tmp_path: Path) -> None:
     assert summary and summary["diverged"]["step"] <= 40 and summary["test/seen"] == 360
     assert Record(runs, SPEC).state() == "diverged"
     again = train(runs, "--devices=2", PYTHONPATH=places)
-    assert again.returncode == 3 and Record(runs, SPEC).provenance()["resumed"] == [], "it is not started again by itself"
+    assert again.returncode == 3 and Record(runs, SPEC).provenance()["resumed"] == [], (
+        "it is not started again by itself"
+    )
