@@ -34,11 +34,8 @@ PLAIN, RESIDUAL = (
 DEEPEST: Net = (1202, "A")
 ZOOM, ZOOMED = paper.CIFAR10_STEPS / 2, {"test": (5.0, 10.0), "train": (0.0, 2.5)}
 
-LINES = (
-    "One line per run, ten of a network at most; the number at its end is the number of layers. Dotted lines: the "
-    "learning rate drops."
-)
-WIDE_LINES = " Wide pale lines: the paper's own curves, digitised."
+LINES = "A line per run, at most ten of a network, the number of layers at its end. Dotted: the learning rate drops."
+WIDE_LINES = " Wide and pale: the paper's curves, digitised."
 PUBLIC = (
     " Diamonds right of each panel: networks that others published, tested by us, one for each repository; training "
     "error on cropped and flipped images in evaluation mode."
@@ -91,7 +88,7 @@ def _ours(history: pd.DataFrame, e: Evidence) -> Drawing:
     shown = {panel: series for panel, series in lines.items() if series} or lines
     panels = [error_panel(e, title, series, split, top) for (title, split), series in shown.items()]
     figure = {"cifar": "Fig. 6", "imagenet": "Fig. 4"}[e.comparison.family]
-    caption = f"{figure}'s shape, {e.comparison.title}. {LINES}"
+    caption = f"{figure}'s shape, {e.comparison.title}; lines as in Fig. 6."
     title = _title(e, *kinds.values())
     return Drawing(_name(e), title, caption, f"{title}. {_ends(e, *kinds.values())}", tuple(panels), 4, NARROW)
 

@@ -120,6 +120,8 @@ def _table6(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
     folds = [Section(f"Errors: {e.comparison.title}", tables=[cifar.error_table(e)]) for e in others]
     tested = [table for table in (public_table(public), effect_table(public)) if table.rows] if public else []
     folds += [Section("Public networks, tested by us", tables=tested)] if tested else []
+    averages = cifar.averages_table(first)
+    folds += [Section("True averages in batch norm", tables=[averages])] if averages.rows else []
     folds.append(Section("Other methods in the paper's Table 6", tables=[cifar.methods_table()]))
     return Section("Table 6: errors on CIFAR-10", tables=[cifar.table6(first, public)], folds=folds)
 

@@ -14,9 +14,10 @@ Write = Callable[[pd.Series, int], str]  # from the values of the seeds and the 
 
 
 def ours(e: Evidence, net: Net, metric: str, write: Write = spread) -> TableCell:
-    """The metric over the seeds that did not fail, linked to the runs; failed ones are counted beside it."""
+    """The metric over the seeds that did not fail, linked to the runs that have it; failed ones are counted."""
     runs = e.net(net)
-    return linked(write(values_of(e, net, metric), len(failed_runs(e, net))), runs)
+    measured = runs[runs[metric].notna()] if metric in runs else runs.head(0)
+    return linked(write(values_of(e, net, metric), len(failed_runs(e, net))), measured)
 
 
 def values_of(e: Evidence, net: Net, metric: str) -> pd.Series[float]:

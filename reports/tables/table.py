@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 from urllib.parse import quote
@@ -60,13 +60,6 @@ class Table:
     caption: str = ""
     right: frozenset[int] = field(default_factory=frozenset)
     name: str = ""
-
-    def without(self, column: str) -> Table:
-        """The table without one of its columns."""
-        at = self.columns.index(column)
-        rows = [(*row[:at], *row[at + 1 :]) for row in self.rows]
-        right = frozenset(i - (i > at) for i in self.right - {at})
-        return replace(self, columns=(*self.columns[:at], *self.columns[at + 1 :]), rows=rows, right=right)
 
 
 def numbers(columns: Sequence[str], *words: int) -> frozenset[int]:

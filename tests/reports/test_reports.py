@@ -168,7 +168,8 @@ def test_the_report_in_markdown_is_short() -> None:
 
 def test_what_was_found_is_tied_to_verdicts_and_a_sentence_that_no_longer_holds_is_left_out(tmp_path: Path) -> None:
     whole = report(snapshot.read(RESULTS), RESULTS)
-    assert len(whole.found.sentences) == 5 and not whole.found.outdated
+    assert len(whole.found.sentences) == (RESULTS / "found.toml").read_text().count("[[found]]") > 4
+    assert not whole.found.outdated
     assert not any("{" in sentence for sentence in whole.found.sentences)
     entry = '[[found]]\nsays = "Up by {C06[digits-mini].effect:.1f}."\nholds = { "C06[digits-mini]" = "%s" }\n'
     for direction, said in (("agrees", ("Up by 50.1.",)), ("disagrees", ())):
