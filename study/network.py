@@ -47,7 +47,7 @@ class Architecture(NamedTuple):
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
     bottleneck: bool
-    pools: bool
+    pools: bool = False
 
 
 IMAGENET_BLOCKS = {
@@ -80,7 +80,7 @@ def _cifar(task: Task, depth: int) -> Architecture:
     if (depth - 2) % 6 or depth < 8:
         raise ValueError(f"depth {depth} is not 6n+2, as in 8, 20, 56 or 110")
     blocks = (depth - 2) // 6
-    return Architecture(task.channels, task.classes, (16, 32, 64), (blocks, blocks, blocks), False, pools=False)
+    return Architecture(task.channels, task.classes, (16, 32, 64), (blocks, blocks, blocks), bottleneck=False)
 
 
 def _imagenet(task: Task, depth: int) -> Architecture:

@@ -23,7 +23,7 @@ from study.data.images import Arrays
 from study.machine.options import MachineOptions, Precision, StepMode
 from study.recipes import RECIPES, Recipe
 from study.recording.record import Record
-from study.spec import Spec
+from study.spec import FAMILIES, Spec
 from study.training.compiling import compile_forward
 from study.training.module import TrainingModule
 from study.training.schedule import Schedule
@@ -135,7 +135,8 @@ def shortened(recipe: Recipe, steps: int = 12) -> Recipe:
 def test_every_recipe_can_be_captured(
     dataset: str, name: str, arrays: Arrays, tmp_path: Path, log: standin.Log
 ) -> None:
-    spec, recipe = Spec(dataset, 8, "B", name), shortened(RECIPES[dataset][name])
+    depth = 18 if FAMILIES[dataset] == "imagenet" else 8
+    spec, recipe = Spec(dataset, depth, "B", name), shortened(RECIPES[dataset][name])
     images = few(load_digits() if dataset == "digits" else arrays)
     plain, captured = (
         fit(make(mode, recipe, arrays=images, spec=spec), tmp_path / mode, "32") for mode in ("plain", "graph")
