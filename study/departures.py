@@ -21,6 +21,7 @@ class Departure:
         others: What public re-runs do; empty where they do the same as this study, or where it is not known.
         claims: The claims of reports/plan.toml that it may touch; `ALL` for every claim on trained networks.
         fields: The fields of a recipe that it explains.
+        dataset: The only data set that it concerns; empty where it concerns others too.
     """
 
     what: str
@@ -29,6 +30,7 @@ class Departure:
     others: str = ""
     claims: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    dataset: str = ""
 
 
 # The fields of a recipe that the paper states, and where. All others have a departure, which a test checks.
@@ -210,6 +212,7 @@ DEPARTURES: tuple[Departure, ...] = (
         "none",
         "the networks of Table 1 without the stem's max pooling, on 64x64 pixels padded by 8, cropped and flipped as "
         "on CIFAR-10; `paper` has the paper's 120 passes and drops to scale. It decides no claim",
+        dataset="tinyimagenet",
     ),
     Departure(
         "the learning rate on ImageNet",
@@ -218,6 +221,7 @@ DEPARTURES: tuple[Departure, ...] = (
         "every 30 of 90 epochs",
         ("C04", "C05", "C11", "C13", "C15", "C18"),
         ("plateau",),
+        dataset="imagenet",
     ),
     Departure(
         "the length of training on ImageNet",
@@ -225,6 +229,7 @@ DEPARTURES: tuple[Departure, ...] = (
         "600,000 steps",
         "450,000 (90 epochs)",
         ("C08", "C12", "C20"),
+        dataset="imagenet",
     ),
     Departure(
         "tests on ImageNet",
@@ -233,6 +238,7 @@ DEPARTURES: tuple[Departure, ...] = (
         "convolutional test adds mirror images",
         "one crop of the centre",
         ("C04", "C08", "C11", "C13", "C16", "C18", "C20", "C20b"),
+        dataset="imagenet",
     ),
     Departure(
         "the per-pixel mean on ImageNet",
@@ -240,6 +246,7 @@ DEPARTURES: tuple[Departure, ...] = (
         "of the training images' centre crops at 256; stretched bilinearly for the fully convolutional test",
         "one mean for each channel",
         ("C18", "C20"),
+        dataset="imagenet",
     ),
     Departure(
         "colour augmentation on ImageNet",
@@ -248,6 +255,7 @@ DEPARTURES: tuple[Departure, ...] = (
         "as here, stronger, or none",
         ("C08", "C12", "C20"),
         ("lighting",),
+        dataset="imagenet",
     ),
     Departure(
         "crops on ImageNet",
@@ -256,5 +264,6 @@ DEPARTURES: tuple[Departure, ...] = (
         "quarter or eighth where that suffices",
         "crops of random area and aspect ratio",
         ("C08", "C12", "C20"),
+        dataset="imagenet",
     ),
 )

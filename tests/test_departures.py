@@ -13,6 +13,7 @@ from reports.judging.plan import plan
 from reports.tables.sources import departure_table
 from reports.tables.table import text
 from study import recipes
+from study.data.datasets import dataset_info
 from study.departures import ALL, DEPARTURES, STATED
 from study.network import build
 from study.recipes import ImageNetRecipe
@@ -42,6 +43,15 @@ def test_entries_name_claims_that_there_are() -> None:
     for departure in DEPARTURES:
         assert departure.claims == ALL or set(departure.claims) <= set(plan().claims), departure.what
         assert departure.claims or departure.what in ("scaled-down recipes", "Tiny ImageNet")
+
+
+def test_a_departure_that_concerns_one_data_set_names_it() -> None:
+    """So no card of a network has what concerns another data set; Tiny ImageNet is not ImageNet."""
+    for departure in DEPARTURES:
+        if departure.dataset:
+            assert dataset_info(departure.dataset).title in departure.what
+        assert bool(departure.dataset) == ("ImageNet" in departure.what), departure.what
+    assert [d.what for d in DEPARTURES if d.dataset == "tinyimagenet"] == ["Tiny ImageNet"]
 
 
 @pytest.mark.parametrize("word", ["precision", "fan_out", "weight decay", "plain-110", "Fig. 7", "padding", "255"])

@@ -52,7 +52,7 @@ def evaluate_protocol(candidates: Sequence[Candidate], protocol: Protocol, files
 
     Args:
         candidates: The network, or the members of the ensemble, all on one device.
-        protocol: One of PROTOCOLS.
+        protocol: How images are seen, and how often.
         files: The test images.
     """
     device = candidates[0].mean.device

@@ -18,7 +18,7 @@ def probabilities(protocol: Protocol, net: ResNet, images: Sequence[Tensor]) -> 
     """Average a network's probabilities over all views of one image: (classes,).
 
     Args:
-        protocol: One of PROTOCOLS.
+        protocol: How images are seen, and how often.
         net: A network in evaluation mode.
         images: The views, normalised, each (N, 3, H, W).
     """

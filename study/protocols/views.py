@@ -10,7 +10,7 @@ Errors by different protocols must not be compared.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,6 @@ from study.data.imagenet.readers import CENTRE, CROP
 from study.data.interface import Bytes
 
 Protocol = Literal["1crop", "10crop", "dense"]
-PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 SIZES = (224, 256, 384, 480, 640)  # Sec. 3.4: shorter sides, in pixels
 
 

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from study.data.datasets import dataset_info
 from study.departures import DEPARTURES
-from study.spec import FAMILIES, title
+from study.spec import title
 from study.weights.pretrained import CONFIG, Config
 
 PAPER = "Deep Residual Learning for Image Recognition (arXiv 1512.03385)"
@@ -73,7 +73,7 @@ def card(config: Config) -> str:
 def _departures(config: Config) -> Iterator[str]:
     """The departures that concern the data set, as a list."""
     for one in DEPARTURES:
-        if FAMILIES[config.dataset] == "imagenet" or "ImageNet" not in one.what:
+        if one.dataset in ("", config.dataset):
             yield f"- {one.what}: the paper: {one.paper}. Here: {one.ours}."
 
 

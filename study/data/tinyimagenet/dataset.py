@@ -28,7 +28,7 @@ def load_tinyimagenet(data: Path) -> Arrays:
     Raises:
         InputError: it is missing or damaged.
     """
-    path, fix = home(data) / FILE, f"run: python -m study prepare tinyimagenet --source=PATH --data={data}"
+    path, fix = home(data) / FILE, _fix(data)
     if not path.is_file():
         raise InputError(f"{path} is missing; {fix}")
     try:
@@ -40,6 +40,10 @@ def load_tinyimagenet(data: Path) -> Arrays:
     if not is_sound:
         raise InputError(f"{path} is damaged (its images do not have its fingerprint); {fix}")
     return arrays
+
+
+def _fix(data: Path) -> str:
+    return f"run: python -m study prepare tinyimagenet --source=PATH --data={data}"
 
 
 def _arrays(train: Bytes, val: Bytes, classes: Sequence[str]) -> Arrays:
@@ -60,8 +64,7 @@ def check_tinyimagenet(data: Path) -> Iterator[Check]:
     if (home(data) / FILE).exists():
         yield checked("tinyimagenet", describe)
     else:
-        command = f"python -m study prepare tinyimagenet --source=PATH --data={data}"
-        yield Check("tinyimagenet", "absent", f"not in {data}; run: {command}")
+        yield Check("tinyimagenet", "absent", f"not in {data}; {_fix(data)}")
 
 
 def _as_torchvision_reads_it(data: Path, transform: Transform) -> Dataset[Any]:
