@@ -10,6 +10,7 @@ from study.machine.options import MachineOptions, is_first_rank
 from study.machine.parent import follow_sweep
 from study.recipes import per_device_batch, recipe_for
 from study.recording.files import Unreadable
+from study.recording.lock import Taken
 from study.recording.record import Record
 from study.spec import DATASETS, IMAGENET_DEPTHS, SHORTCUTS, InputError, Spec
 
@@ -42,13 +43,19 @@ def run(options: argparse.Namespace) -> int:
     try:
         if record.summary():
             return record.say_end()
-        if is_first_rank() and record.state() == "running":  # another rank finds the lock of the first
-            return record.say_taken()
+        if is_first_rank():  # another rank finds the lock of the first
+            if record.state() == "running":
+                return record.say_taken()
+            record.reserve()  # before the seconds that the import of torch takes
         return _train(record, machine)
+    except Taken as other:
+        return record.say_taken(str(other))
     except Unreadable as error:
         raise InputError(
             f"{record.folder}: {error}; correct the file, or move the folder away to start again"
         ) from None
+    finally:
+        record.close()
 
 
 def _train(record: Record, machine: MachineOptions) -> int:
@@ -59,4 +66,4 @@ def _train(record: Record, machine: MachineOptions) -> int:
     quiet()
     is_new = not record.provenance()  # a resumed run keeps how it takes its steps
     machine, choice = choose(record.spec, machine) if is_new else (machine, None)
-    return train(record.spec, machine, choice)
+    return train(record, machine, choice)

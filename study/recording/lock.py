@@ -42,12 +42,14 @@ class RunLock:
         self._inode = 0
 
     def acquire(self) -> None:
-        """Take the lock; if a process on another host may hold it, after waiting for its next heartbeat.
+        """Take the lock, unless it is held; if another host may hold it, after waiting for its next heartbeat.
 
         Raises:
             Taken: Another process holds it.
             OSError: The folder cannot be written.
         """
+        if self._local.is_locked:
+            return
         try:
             self._local.acquire(timeout=MOMENT)
             if elsewhere := self._holder_elsewhere():
@@ -72,6 +74,16 @@ class RunLock:
             is_there = False
         if self._lease.compromise is not None or not is_there:
             raise Lost(f"{self._path.parent} was removed, or taken over by another process")
+
+    def remove(self) -> None:
+        """Give the lock back, if it is held, without its files, and without the folder if nothing else is in it."""
+        if not self._local.is_locked:
+            return
+        self._lease.release()
+        with suppress(OSError):
+            self._path.unlink()  # while it is held: a process that waits for it makes another
+            self._path.parent.rmdir()
+        self._local.release()
 
     def release(self) -> None:
         """Give the lock back, if it is held."""

@@ -18,6 +18,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from errno import ENOSPC
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
@@ -81,8 +82,20 @@ class Record:
         folder = folder.resolve()
         return cls(folder.parent, Spec.parse(folder.name), folder.name)
 
+    def reserve(self) -> None:
+        """Lock the run for this process.
+
+        Raises:
+            Taken: Another process trains this run.
+            InputError: The folder cannot be written.
+        """
+        try:
+            self._lock.acquire()
+        except OSError as error:
+            raise unwritable(self.folder.parent, error) from None
+
     def open(self, provenance: Mapping[str, Any]) -> bool:
-        """Lock the run for this process and write its provenance; a resumed run adds to it.
+        """Reserve the run, unless that is done, and write its provenance; a resumed run adds to it.
 
         Args:
             provenance: Where, when and how the run is trained in this session.
@@ -94,11 +107,7 @@ class Record:
             Taken: Another process trains this run.
             InputError: The folder cannot be written or read, or the run was started with another recipe or other data.
         """
-        try:
-            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except OSError as error:
-            raise unwritable(self.folder.parent, error) from None
+        self.reserve()
         if self.summary() is not None:
             return False
         before = self.provenance()
@@ -108,6 +117,7 @@ class Record:
                     f"{self.folder} was started with another {key.replace('_', ' ')}; "
                     "move it away to train from the beginning"
                 )
+        self.checkpoint.parent.mkdir(exist_ok=True)
         write_json(self.folder / "spec.json", self.spec.factors)
         begun = {**before, "resumed": [*before["resumed"], provenance]} if before else {**provenance, "resumed": []}
         write_json(self.folder / "provenance.json", begun)
@@ -135,7 +145,9 @@ class Record:
         write_json(self.folder / "provenance.json", self.provenance() | more)
 
     def close(self) -> None:
-        """Release the lock."""
+        """Release the lock, if it is held; nothing stays of a run that could not be started."""
+        if not (self.folder / "provenance.json").exists():
+            self._lock.remove()
         self._lock.release()
 
     def append(self, row: Mapping[str, Any]) -> bool:
@@ -241,4 +253,5 @@ def _free(path: Path) -> Path:
 
 def unwritable(runs: Path, error: OSError) -> InputError:
     """The error of a runs folder that cannot be written."""
-    return InputError(f"runs folder {runs} cannot be written ({error.strerror}); give another with --runs=PATH")
+    fix = "make room, or give" if error.errno == ENOSPC else "give"
+    return InputError(f"runs folder {runs} cannot be written ({error.strerror}); {fix} another with --runs=PATH")

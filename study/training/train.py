@@ -20,13 +20,11 @@ from study.machine.options import MachineOptions, has_slice, is_first_rank, is_u
 from study.machine.parent import die_with_parent
 from study.machine.resolve import resolve, step_mode
 from study.recording.evaluation import Row, Summary, describe
-from study.recording.lock import Taken
 from study.recording.provenance import now, provenance
 from study.recording.record import DIVERGED, Record
 from study.recording.run import changes
 from study.recording.wandb import mirror as tracking
 from study.recording.wandb.artifact import WriteWeights
-from study.spec import Spec
 from study.training.callbacks import Checkpoint, Clock, ProgressBar, Recorder
 from study.training.checkpoints import Checkpoints, Start
 from study.training.failures import machine_errors
@@ -47,17 +45,17 @@ def quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 
-def train(spec: Spec, machine: MachineOptions, step_choice: Row | None = None) -> int:
+def train(record: Record, machine: MachineOptions, step_choice: Row | None = None) -> int:
     """Train a cell, or resume its training.
 
     Args:
-        spec: The cell.
+        record: The run of the cell, which the first rank has reserved.
         machine: Where and how it is trained.
         step_choice: How `--step=auto` was decided, for the provenance.
 
     Returns:
-        The exit status: 0 when finished, here or by another process meanwhile, or while another process trains it;
-        `DIVERGED` when the loss was no longer a number; 128 + signal when interrupted after a checkpoint.
+        The exit status: 0 when finished, here or by another process meanwhile; `DIVERGED` when the loss was no longer a
+        number; 128 + signal when interrupted after a checkpoint.
 
     Raises:
         InputError: Something that the user can fix; nothing has been trained then.
@@ -65,26 +63,21 @@ def train(spec: Spec, machine: MachineOptions, step_choice: Row | None = None) -
     """
     if has_slice() or not is_first_rank():
         die_with_parent()
-    record = Record(machine.runs, spec)
+    spec = record.spec
     check_devices(machine.devices_here)
     info = dataset_info(spec.dataset)
     machine = resolve(machine, info.pixels, info.in_memory, record.provenance())
     mode = step_mode(machine, info.in_memory)
     configure_torch(machine.precision)
     module = TrainingModule(spec, load_dataset(spec, machine.data), mode, machine.checkpoint_every)
-    try:
-        if is_first_rank():  # the others write nothing
-            check_disk(record.folder, module.parameter_count)
-            begun = provenance(spec, machine, mode, module.dataset.fingerprint, module.dataset.extent)
-            chosen = {"step_choice": step_choice} if step_choice else {}
-            if not record.open(begun | chosen | {"wandb_id": tracking.new_id()}):
-                return record.say_end()
-        with machine_errors(record, machine):
-            return _fit(module, record, machine)
-    except Taken as other:
-        return record.say_taken(str(other))
-    finally:
-        record.close()
+    if is_first_rank():  # the others write nothing
+        check_disk(record.folder, module.parameter_count)
+        begun = provenance(spec, machine, mode, module.dataset.fingerprint, module.dataset.extent)
+        chosen = {"step_choice": step_choice} if step_choice else {}
+        if not record.open(begun | chosen | {"wandb_id": tracking.new_id()}):
+            return record.say_end()
+    with machine_errors(record, machine):
+        return _fit(module, record, machine)
 
 
 def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from study.bench.run import compare
 from study.commands import cli as study
 from study.recording.bench_lines import read
 from study.spec import InputError
-from tests.support import ENVIRONMENT, command, run
+from tests.support import run
 
 TWO = """
 method: grid
@@ -51,14 +49,12 @@ def test_arms_take_turns_and_every_line_says_what_it_is(tmp_path: Path) -> None:
 @pytest.mark.process
 def test_the_memory_of_training_is_not_that_of_the_floors_matrices() -> None:
     """The floor copies 256 MiB and multiplies matrices; the kernel's count of the whole process has both."""
-    cell = command("study", "bench", "--dataset=digits", "--depth=8", "--arms=ours", "--rounds=1", "--steps=1")
-    process = subprocess.Popen(cell, stdout=subprocess.PIPE, text=True, env=os.environ | ENVIRONMENT)
-    assert process.stdout is not None
-    (row,) = (row for row in read(process.stdout.read()) if row["what"] == "memory")
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0 and row["arm"] == "ours"
-    assert row["peak_mb"] + 400 < used.ru_maxrss / 2**10
+    cell = ("study", "bench", "--dataset=digits", "--depth=8", "--arms=ours", "--rounds=1", "--steps=1")
+    done = run("tests.peak_memory", *cell)
+    assert done.returncode == 0, done.stderr
+    *lines, kilobytes = done.stdout.splitlines()
+    (row,) = (row for row in read("\n".join(lines)) if row["what"] == "memory")
+    assert row["arm"] == "ours" and row["peak_mb"] + 400 < int(kilobytes) / 2**10
 
 
 @pytest.mark.process

@@ -23,7 +23,7 @@ from study.recording.record import Record
 from study.spec import InputError, Spec
 from tests.conftest import lack
 from tests.fixtures.make_images import make_tiny
-from tests.support import BESIDE, Start, refusal, run
+from tests.support import BESIDE, refusal, run
 from tests.training.test_resume import assert_equal_records
 
 CLASSES = 3
@@ -250,15 +250,14 @@ def test_a_killed_run_ends_as_an_undisturbed_one_and_two_ranks_count_each_image_
 
 @pytest.mark.slow
 @pytest.mark.process
-def test_the_official_images_take_little_memory(request: pytest.FixtureRequest, tmp_path: Path, start: Start) -> None:
+def test_the_official_images_take_little_memory(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """The first hundred classes: their file has a known fingerprint, and is made in less than a gigabyte."""
     if not UNPACK.exists():
         lack(request, f"{UNPACK.parent} with half of Tiny ImageNet is missing")
     subprocess.run([sys.executable, UNPACK, tmp_path], check=True, stdout=subprocess.DEVNULL)
     source, data = f"--source={tmp_path}", f"--data={tmp_path}"
-    process = start("study", "prepare", "tinyimagenet", source, data, "--classes=100")
-    _, status, used = os.wait4(process.pid, 0)
-    assert status == 0 and used.ru_maxrss < 2**20, f"{used.ru_maxrss} kilobytes"
+    done = run("tests.peak_memory", "study", "prepare", "tinyimagenet", source, data, "--classes=100")
+    assert done.returncode == 0 and int(done.stdout.split()[-1]) < 2**20, done.stdout + done.stderr
     images = load_tinyimagenet(tmp_path)
     assert (images.fingerprint, images.train_size, images.test_size) == (FINGERPRINT, 50_000, 5_000)
 

@@ -12,7 +12,7 @@ import pytest
 from study.recording import lock
 from study.recording.lock import RunLock, Taken
 from study.recording.record import Record
-from tests.faults.pausing import Pause
+from tests.faults.pausing import Pause, one_line
 from tests.support import SPEC, Start, children, train, wait_for, write_sweep
 from tests.training.test_resume import steps
 
@@ -29,7 +29,7 @@ SLOW = pytest.mark.slow
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("count", [3, pytest.param(6, marks=SLOW)])
+@pytest.mark.parametrize("count", [3, pytest.param(20, marks=SLOW)])
 def test_many_sweeps_of_one_folder_train_each_cell_once(count: int, tmp_path: Path, start: Start) -> None:
     file, runs = write_sweep(tmp_path, GRID), tmp_path / "runs"
     sweeps = [start("study", "sweep", str(file), "--wandb=disabled", f"--runs={runs}") for _ in range(count)]
@@ -78,6 +78,20 @@ def test_two_processes_given_one_cell_agree(tmp_path: Path, pause: Pause) -> Non
     os.kill(process.pid, signal.SIGCONT)
     assert process.wait(120) == 0
     assert Record(tmp_path, SPEC).provenance()["resumed"] == []
+
+
+def test_a_run_that_cannot_start_leaves_its_cell_to_the_next(tmp_path: Path) -> None:
+    one_line(train(tmp_path / "runs", "--dataset=cifar10", f"--data={tmp_path}"), 2, "study prepare cifar10")
+    assert list((tmp_path / "runs").iterdir()) == []
+    for _ in range(20):  # the next waits for the lock while it is removed
+        record, following = Record(tmp_path, SPEC), RunLock(tmp_path / SPEC.name)
+        record.reserve()
+        waiting = Thread(target=following.acquire)
+        waiting.start()
+        record.close()
+        waiting.join()
+        following.check()
+        following.release()
 
 
 def test_a_process_of_another_host_counts_as_long_as_its_heart_beats(
