@@ -68,10 +68,31 @@ WARMUP_ERROR = 80.0  # Sec. 4.2: until the training error is below 80 %
 # Recipes whose deep residual networks warm up, by data set: all of CIFAR-10's but footnote 5's. Plain networks start at
 # 0.1, as the paper says of its plain nets; `warmup` is the recipe that warms up any.
 WARMED_UP = {
-    "cifar10": ("paper", "paper45k", "long", "mini", "eighth", "smoke"),
+    "cifar10": ("paper", "paper45k", "long", "mini", "eighth", "nodecaybn", "smoke"),
 }
 
+# Recipes that decay convolutions and the last layer only, by data set: neither scales nor biases.
+UNDECAYED = {"cifar10": ("nodecaybn",)}
+# Recipes that train on from a copy of a trained network, as `study deepen` makes it, by data set.
+FROM_COPY = {"cifar10": ("deepened",), "digits": ("deepened",)}
+
 _CIFAR10 = Recipe(scale="full")
+# A CPU's afternoon: few images, no augmentation and 51 passes, so that they can be memorised (docs/findings.md has the
+# trials).
+_MINI = replace(
+    _CIFAR10,
+    steps=4_000,
+    drops=(2_000, 3_000),
+    ramp=200,
+    pad=0,
+    flip=False,
+    train_images=10_000,
+    evaluations=32,
+    scale="toy",
+)
+# The paper's schedule at an eighth of its length, on all images with crops and flips: the smallest recipe that keeps
+# its protocol whole.
+_EIGHTH = replace(_CIFAR10, steps=8_000, drops=(4_000, 6_000), scale="toy")
 # Sec. 3.4 on Tiny ImageNet: as many passes over its 100,000 images as 600,000 steps are over ILSVRC 2012's, 120, with
 # the drops after a quarter and a half of them (Fig. 4). Images are padded by an eighth of their side, as CIFAR-10's.
 _TINY = Recipe(batch=256, steps=46_880, drops=(11_720, 23_440), pad=8, evaluations=120)
@@ -85,22 +106,13 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "paper45k": replace(_CIFAR10, train_images=45_000),
         # Footnote 3: "we have experimented with more training iterations (3x)".
         "long": replace(_CIFAR10, steps=192_000, drops=(96_000, 144_000)),
-        # A CPU's afternoon: few images, no augmentation and 51 passes, so that they can be memorised
-        # (docs/findings.md has the trials).
-        "mini": replace(
-            _CIFAR10,
-            steps=4_000,
-            drops=(2_000, 3_000),
-            ramp=200,
-            pad=0,
-            flip=False,
-            train_images=10_000,
-            evaluations=32,
-            scale="toy",
-        ),
-        # The paper's schedule at an eighth of its length, on all images with crops and flips: the smallest recipe that
-        # keeps its protocol whole.
-        "eighth": replace(_CIFAR10, steps=8_000, drops=(4_000, 6_000), scale="toy"),
+        "mini": _MINI,
+        # A trained network that was made deeper without changing its outputs, trained on as long (`study deepen`).
+        "deepened": _MINI,
+        "eighth": _EIGHTH,
+        # The same without weight decay on batch norm's scales and biases, on which the paper is silent: are its
+        # responses (Fig. 7) twice as large as ours for that?
+        "nodecaybn": _EIGHTH,
         # Footnote 5: 110 layers at 0.1 from the start "reach similar accuracy", but start "after several epochs" only.
         "nowarmup": replace(_CIFAR10, early_steps=2_000),
         # A warm-up for any network, such as plain-110, of which the paper says none.
@@ -109,6 +121,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "digits": {
         "mini": _DIGITS,
+        "deepened": _DIGITS,
         # To see that everything works: two passes.
         "smoke": replace(_DIGITS, steps=40, ramp=8, evaluations=8),
     },
@@ -146,6 +159,24 @@ def recipe_for(spec: Spec) -> Recipe:
     is_deep = spec.depth >= WARMUP_DEPTH and spec.shortcut != "none"
     warms_up = is_deep and spec.recipe in WARMED_UP.get(spec.dataset, ())
     return replace(recipes[spec.recipe], warmup_error=WARMUP_ERROR) if warms_up else recipes[spec.recipe]
+
+
+def decays_norms(spec: Spec) -> bool:
+    """Whether weight decay acts on batch norm's scales and biases, and the last layer's biases, too.
+
+    >>> decays_norms(Spec("cifar10", 20, "A")), decays_norms(Spec("cifar10", 20, "A", "nodecaybn"))
+    (True, False)
+    """
+    return spec.recipe not in UNDECAYED.get(spec.dataset, ())
+
+
+def starts_from_copy(spec: Spec) -> bool:
+    """Whether a cell trains on from a copy of a trained network, so that it is no cell of a sweep.
+
+    >>> starts_from_copy(Spec("cifar10", 56, "A", "deepened"))
+    True
+    """
+    return spec.recipe in FROM_COPY.get(spec.dataset, ())
 
 
 def exhibits(spec: Spec) -> list[str]:

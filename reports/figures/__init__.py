@@ -8,5 +8,7 @@ style.py    how a figure becomes SVG, PNG and PDF, and panels in a page
 svg.py      smaller SVG
 depth.py    final error against depth, the figure that comes first
 fig1.py, fig4.py, fig6.py, fig7.py  the paper's figures
-probes.py   what `study probe` found
+probes.py   gradients and blocks of trained networks, as `study probe` found them
+learned.py  what else it found, and what `--signals` saw along the training; deepened.py  copies trained on
+maps.py     figures made of pixels: heat maps, points in a plane, small images
 """

@@ -39,7 +39,7 @@ def final_errors(snapshot: Snapshot) -> Drawing:
 def _scaled_down(snapshot: Snapshot) -> list[Comparison]:
     """The scaled-down comparison with plain and residual nets that has most steps; none if there is no such."""
     runs = snapshot.results
-    found = [comparison for comparison in Comparison.among(runs) if comparison.scale == "toy"]
+    found = [each for each in Comparison.among(runs) if each.scale == "toy" and not each.is_from_copy]
     both = [each for each in found if each.of(runs)["shortcut"].eq("none").nunique() == 2]
     return sorted(both, key=lambda each: -RECIPES[each.dataset][each.recipe].steps)[:1]
 

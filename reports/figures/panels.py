@@ -61,11 +61,12 @@ def look(series: Series) -> dict[str, Any]:
     if series.mark == "dots":
         return _points(shade, "o", 3.2, zorder=3) | {"clip_on": False}
     if series.mark == "hollow":
-        dashes = {"linestyle": (0, (3, 2)), "linewidth": 0.9, "clip_on": False}
-        return _points(shade, "o", 5.0, zorder=2) | dashes | {"markerfacecolor": "none"}
+        broken = {"linestyle": (0, (3, 2)), "linewidth": 0.9, "clip_on": False}
+        return _points(shade, "o", 5.0, zorder=2) | broken | {"markerfacecolor": "none"}
     if series.source == "paper":
         return {"color": shade, "linewidth": 3.5, "alpha": 0.35, "zorder": 2}
-    return {"color": shade, "linewidth": 1.0, "linestyle": DASHES[series.net[1]], "zorder": 3}
+    dashes: Any = (0, (4, 1.5)) if series.mark == "dashes" else DASHES[series.net[1]]
+    return {"color": shade, "linewidth": 1.0, "linestyle": dashes, "zorder": 3}
 
 
 def _points(shade: str, marker: str, size: float, zorder: float) -> dict[str, Any]:

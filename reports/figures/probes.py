@@ -35,7 +35,7 @@ def gradients(signals: pd.DataFrame, e: Evidence) -> Drawing:
         for title, series in lines.items()
     ]
     ratios = {title: _ratios(found[found["moment"] == moment], e) for moment, title in MOMENTS.items()}
-    caption = f"Norm of the gradient of each layer's weights, on one batch. One line per run; {e.comparison.title}."
+    caption = f"Norm of the gradient of each layer's weights, on one batch. One line per run; {e.said}."
     title = _most_apart(e, ratios["before training"])
     said = [
         f"Largest over smallest {moment}: {', '.join(f'{e.title(net)} {ratio:,.0f}' for net, ratio in found.items())}."
@@ -43,7 +43,7 @@ def gradients(signals: pd.DataFrame, e: Evidence) -> Drawing:
         if found
     ]
     alternative = " ".join([f"{title}.", *said])
-    return Drawing(f"gradients-{e.comparison.slug}", title, caption, alternative, tuple(panels), len(panels))
+    return Drawing(f"gradients-{e.slug}", title, caption, alternative, tuple(panels), len(panels))
 
 
 def _ratios(found: pd.DataFrame, e: Evidence) -> dict[Net, float]:
@@ -78,14 +78,14 @@ def blocks(found: pd.DataFrame, e: Evidence, deeper: pd.DataFrame) -> Drawing:
     without = {net: median(of_net(mine, net)["without"].dropna()) for net in _shown(e, mine.dropna(subset=["without"]))}
     said = [f"{e.title(net)} {error:.0f} %{_as_is(as_is, net)}" for net, error in without.items()]
     caption = (
-        f"What each block contributes; {e.comparison.title}. A dot per block and run, none where it can't be measured; "
+        f"What each block contributes; {e.said}. A dot per block and run, none where it can't be measured; "
         "dotted lines: a stage begins. Middle: the block is replaced by its shortcut, in a plain net by the identity; "
         "dashed: the network as it is. Right: logistic regression on the block's output, averaged over positions."
     )
     deepest = [f"{e.title(net)} {error:.0f} %" for net, error in without.items() if net[0] == max(without)[0]]
     title = f"Median test error without one of the blocks: {', '.join(deepest) or 'not measured'}"
     alternative = f"Median test error without one of the blocks: {', '.join(said) or 'not measured'}."
-    return Drawing(f"blocks-{e.comparison.slug}", title, caption, alternative, tuple(panels), len(panels))
+    return Drawing(f"blocks-{e.slug}", title, caption, alternative, tuple(panels), len(panels))
 
 
 def _as_is(as_is: dict[Net, float], net: Net) -> str:

@@ -18,7 +18,7 @@ from study.spec import Family
 
 MOST_SEEDS = 10  # lines of one network, of its first seeds: more would hide each other, and tables have them all
 Source = Literal["ours", "paper", "public"]
-Mark = Literal["line", "dots", "hollow", "grey"]
+Mark = Literal["line", "dashes", "dots", "hollow", "grey"]
 
 FINAL = {"train": "train_error", "test": "test_error"}  # the column of `Snapshot.results` that says how a run ends
 # What figures show of a comparison that the paper has no exhibit of, by the family of its networks.
@@ -46,7 +46,7 @@ class Series:
         x: Steps, or places in the network from 0 to 1.
         y: The value at each x; the line has a gap where it is undefined.
         source: Whose runs it is of: ours, the paper's own (digitised), or networks that others published.
-        mark: A line; dots alone; hollow dots on a dashed line; grey dots.
+        mark: A line; one of dashes; dots alone; hollow dots on a dashed line; grey dots.
     """
 
     net: Net

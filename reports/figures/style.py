@@ -87,17 +87,17 @@ class Drawing:
     @cached_property
     def svg(self) -> str:
         """All panels as one SVG on white ground; the same bytes each time."""
-        return compact(_saved(self._whole, "svg", {"Date": None, "Creator": None}).decode(), "i", self.title)
+        return compact(saved(self._whole, "svg", {"Date": None, "Creator": None}).decode(), "i", self.title)
 
     @cached_property
     def png(self) -> bytes:
         """All panels as a PNG; the same bytes each time."""
-        return _saved(self._whole, "png", {"Software": None})
+        return saved(self._whole, "png", {"Software": None})
 
     @cached_property
     def pdf(self) -> bytes:
         """All panels as a PDF; the same bytes each time."""
-        return _saved(self._whole, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+        return saved(self._whole, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
 
     @cached_property
     def inline(self) -> str:
@@ -108,7 +108,7 @@ class Drawing:
     def _inline(self, i: int, panel: Panel) -> str:
         figure = self._figure([panel], 1)
         figure.patch.set_visible(False)
-        svg = _saved(figure, "svg", {"Date": None, "Creator": None}).decode()
+        svg = saved(figure, "svg", {"Date": None, "Creator": None}).decode()
         return compact(svg, f"{self.name}-{i}", panel.title, variables(), root="")
 
     def _figure(self, panels: Sequence[Panel], columns: int) -> Figure:
@@ -139,7 +139,8 @@ class Drawing:
         return title.replace(": ", "\n", 1) if len(title) * LETTER > self.size[0] - 0.1 else title
 
 
-def _saved(figure: Figure, format: str, metadata: dict[str, None]) -> bytes:
+def saved(figure: Figure, format: str, metadata: dict[str, None]) -> bytes:
+    """A figure as a file of this format; the same bytes each time."""
     file = io.BytesIO()
     with rc_context(STYLE):  # and how a figure is saved, too
         FigureCanvasSVG(figure)

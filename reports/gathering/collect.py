@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from reports.gathering.probes import tables_of_runs
 from reports.gathering.snapshot import DIVERGED, STUCK, Snapshot
 from reports.gathering.tables import (
     HISTORY_COLUMNS,
@@ -18,6 +19,7 @@ from reports.gathering.tables import (
     PROTOCOLS,
     RESPONSE_COLUMNS,
     RUN_COLUMNS,
+    frame,
 )
 from study.recipes import RECIPES, recipe_for
 from study.recording.evaluation import COUNT_COLUMNS, SUMMARY_COLUMNS, Row
@@ -39,15 +41,12 @@ def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
         for name, why in unreadable.items()
     ]
     history = [{"run": name, **row} for name, run in runs.items() for row in run.history]
-    found = _frame(rows, RUN_COLUMNS, [name for name in SUMMARY_COLUMNS if name not in COUNT_COLUMNS] + PROTOCOLS)
+    found = frame(rows, RUN_COLUMNS, [name for name in SUMMARY_COLUMNS if name not in COUNT_COLUMNS] + PROTOCOLS)
     measures = [name for name in HISTORY_COLUMNS if name not in ("run", *COUNT_COLUMNS)]
-    curves = _frame(history, HISTORY_COLUMNS, measures)
-    return Snapshot(
-        exclude_copies(found, curves),
-        curves,
-        response_table({name: run.responses for name, run in runs.items() if run.responses}),
-        *probe_tables({name: run.probes for name, run in runs.items() if run.probes}),
-    )
+    curves = frame(history, HISTORY_COLUMNS, measures)
+    responses = response_table({name: run.responses for name, run in runs.items() if run.responses})
+    probed = tables_of_runs(runs)
+    return Snapshot(exclude_copies(found, curves), curves, responses, *(probed[name] for name in PROBE_COLUMNS))
 
 
 def response_table(responses: Mapping[str, Row]) -> pd.DataFrame:
@@ -57,27 +56,7 @@ def response_table(responses: Mapping[str, Row]) -> pd.DataFrame:
         for name, found in responses.items()
         for i, (layer, std) in enumerate(zip(found["layers"], found["std"], strict=True), start=1)
     ]
-    return _frame(rows, RESPONSE_COLUMNS, ["std"])
-
-
-def probe_tables(probes: Mapping[str, Row]) -> Iterator[pd.DataFrame]:
-    """What probes found of each run, in the order of `PROBE_COLUMNS`; layers and blocks numbered in their order."""
-    rows: dict[str, list[Row]] = {name: [] for name in PROBE_COLUMNS}
-    for name, found in probes.items():
-        order: dict[str, int] = {}
-        for row in found["signals"]:
-            number = order.setdefault(row["layer"], len(order) + 1)
-            rows["signals"].append({"run": name, **row, "layer": number, "name": row["layer"]})
-        for number, row in enumerate(found["blocks"]):
-            rows["blocks"].append({"run": name, **row, "block": number, "name": row["block"]})
-        rows["deeper"].append({"run": name, **found["copy"]})
-    words = {"run", "moment", "layer", "block", "name", "depth"}
-    for name, columns in PROBE_COLUMNS.items():
-        yield _frame(rows[name], columns, [column for column in columns if column not in words])
-
-
-def _frame(rows: Sequence[Row], columns: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(measures, float))
+    return frame(rows, RESPONSE_COLUMNS, ["std"])
 
 
 def _run_row(name: str, run: Run, reason: str) -> dict[str, Any]:

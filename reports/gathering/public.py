@@ -1,7 +1,7 @@
 """Networks that others published, tested by us: tables of their own, which no run of ours enters.
 
 DIR/public/networks.csv     a row per network: where it comes from, how it was trained, its errors as we counted them
-DIR/public/responses.csv.gz, signals.csv.gz, blocks.csv.gz, deeper.csv.gz  as of our runs
+DIR/public/responses.csv.gz, signals.csv.gz, blocks.csv.gz, ...  as of our runs
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.gathering.tables import PROBE_COLUMNS, RESPONSE_COLUMNS, no_probes, read_packed, write_packed
+from reports.gathering.tables import PUBLIC_PROBES, RESPONSE_COLUMNS, no_probes, read_packed, write_packed
 
 FOLDER = "public"
 SPLITS = ("test", "train", "train_augmented")
@@ -31,7 +31,7 @@ NETWORK_COLUMNS = [
     "measured_by",
     "torch",
 ]
-LAYERS = ("responses", *PROBE_COLUMNS)
+LAYERS = ("responses", *PUBLIC_PROBES)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Public:
         signals: What the layers do with a batch.
         blocks: What each block contributes.
         deeper: How close a deeper network comes that copies it.
+        lesions, mistakes, filters, embeddings, landscape: What else `study probe` measures of a network.
     """
 
     networks: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=NETWORK_COLUMNS))
@@ -51,6 +52,11 @@ class Public:
     signals: pd.DataFrame = field(default_factory=lambda: no_probes("signals"))
     blocks: pd.DataFrame = field(default_factory=lambda: no_probes("blocks"))
     deeper: pd.DataFrame = field(default_factory=lambda: no_probes("deeper"))
+    lesions: pd.DataFrame = field(default_factory=lambda: no_probes("lesions"))
+    mistakes: pd.DataFrame = field(default_factory=lambda: no_probes("mistakes"))
+    filters: pd.DataFrame = field(default_factory=lambda: no_probes("filters"))
+    embeddings: pd.DataFrame = field(default_factory=lambda: no_probes("embeddings"))
+    landscape: pd.DataFrame = field(default_factory=lambda: no_probes("landscape"))
 
 
 def count(public: Public) -> str:
@@ -85,7 +91,8 @@ def write_public(public: Public, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     public.networks.to_csv(folder / "networks.csv", index=False)
     for name in LAYERS:
-        write_packed(getattr(public, name), folder / f"{name}.csv.gz")
+        if len(table := getattr(public, name)):
+            write_packed(table, folder / f"{name}.csv.gz")
 
 
 def read_public(folder: Path) -> Public:
@@ -95,4 +102,6 @@ def read_public(folder: Path) -> Public:
     text = dict.fromkeys(("shortcut", "commit", "sha256", "measured_by", "border"), str)
     missing = {name: [""] for name in NETWORK_COLUMNS}
     networks = pd.read_csv(folder / "networks.csv", dtype=text, keep_default_na=False, na_values=missing)
-    return Public(networks, *(read_packed(folder / f"{name}.csv.gz") for name in LAYERS))
+    return Public(
+        networks, **{name: read_packed(path) for name in LAYERS if (path := folder / f"{name}.csv.gz").exists()}
+    )

@@ -8,12 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from reports.gathering.collect import probe_tables, response_table
+from reports.gathering.collect import response_table
+from reports.gathering.probes import probe_tables
 from reports.gathering.public import NETWORK_COLUMNS, SPLITS, Public
+from reports.gathering.tables import PUBLIC_PROBES
 from study.recording.evaluation import Row
 from study.spec import InputError, Spec, title
 
 MEASURED = "python -m study test FILE --like=cifar10-56-A --commit=COMMIT --out=DIR"
+LATER_PARTS = ("lesions", "mistakes", "filters", "embeddings", "landscape")  # records up to 2026-11-30 lack them
 TEXTS = ("repository", "protocol", "border", "file", "sha256", "measured", "torch")
 
 
@@ -82,13 +85,14 @@ def _tables(records: dict[str, Row]) -> Public:
             "signals": [{"moment": "now", **row} for row in record["signals"]],
             "blocks": record["blocks"],
             "copy": record["copy"],
+            **{part: record[part] for part in LATER_PARTS if part in record},
         }
         for name, record in records.items()
     }
     return Public(
         pd.DataFrame([_row(name, record) for name, record in records.items()], columns=NETWORK_COLUMNS),
         response_table({name: record["responses"] for name, record in records.items()}),
-        *probe_tables(probes),
+        **{name: table for name, table in probe_tables(probes).items() if name in PUBLIC_PROBES},
     )
 
 

@@ -3,7 +3,7 @@
     DIR/runs.csv        a row per run: its factors, whether it counts and why not, its results, its provenance
     DIR/history.csv.gz  a row per run and evaluation
     DIR/responses.csv.gz  a row per run and layer (Fig. 7)
-    DIR/signals.csv.gz, blocks.csv.gz, deeper.csv.gz  what `study probe` found
+    DIR/signals.csv.gz, blocks.csv.gz, ...  what `study probe` and `--signals` measured, a file for each table
     DIR/public/         what was measured of networks that others published
 
 Nothing recorded is dropped: a run that does not count keeps its row and says why.
@@ -38,6 +38,7 @@ from study.spec import FACTORS, InputError, Spec
 PARTS, LAST_PARTS = 64, 10
 DIVERGED, STUCK = "diverged", "never left its warm-up"  # how the reason of a run that failed begins
 BEGUN = ("running at step", "interrupted at step")  # and that of a run that is not finished
+EMPTY = ("plan", "changed", "extent", "parent")  # texts that most runs, or all of an older snapshot, lack
 PACKED = ("history", "responses", *PROBE_COLUMNS)
 
 
@@ -51,6 +52,13 @@ class Snapshot:
     signals: pd.DataFrame = field(default_factory=lambda: no_probes("signals"))
     blocks: pd.DataFrame = field(default_factory=lambda: no_probes("blocks"))
     deeper: pd.DataFrame = field(default_factory=lambda: no_probes("deeper"))
+    lesions: pd.DataFrame = field(default_factory=lambda: no_probes("lesions"))
+    mistakes: pd.DataFrame = field(default_factory=lambda: no_probes("mistakes"))
+    filters: pd.DataFrame = field(default_factory=lambda: no_probes("filters"))
+    embeddings: pd.DataFrame = field(default_factory=lambda: no_probes("embeddings"))
+    landscape: pd.DataFrame = field(default_factory=lambda: no_probes("landscape"))
+    similarity: pd.DataFrame = field(default_factory=lambda: no_probes("similarity"))
+    along: pd.DataFrame = field(default_factory=lambda: no_probes("along"))
     public: Public = field(default_factory=Public, kw_only=True)
 
     @property
@@ -137,7 +145,11 @@ def write(snapshot: Snapshot, folder: Path) -> None:
     plain = snapshot.runs.replace({"\r\n?": "\n"}, regex=True)
     _texts(plain, no_formula).to_csv(folder / "runs.csv", index=False)
     for name in PACKED:
-        write_packed(getattr(snapshot, name), folder / f"{name}.csv.gz")
+        path, table = folder / f"{name}.csv.gz", getattr(snapshot, name)
+        if name in PROBE_COLUMNS and table.empty:
+            path.unlink(missing_ok=True)
+        else:
+            write_packed(table, path)
     if len(snapshot.public.networks):
         write_public(snapshot.public, folder / PUBLIC)
 
@@ -150,15 +162,13 @@ def read(folder: Path) -> Snapshot:
     """
     if not (folder / "runs.csv").exists():
         raise InputError(f"{folder} has no snapshot; run: python -m reports gather --runs=runs --out={folder}")
-    text = dict.fromkeys(
-        ("commit", "precision", "shortcut", "reason", "url", "torch", "plan", "changed", "extent", *MEMBERS), str
-    )
+    text = dict.fromkeys(("commit", "precision", "shortcut", "reason", "url", "torch", *EMPTY, *MEMBERS), str)
     missing = {column: [""] for column in RUN_COLUMNS if column != "reason"}
     runs = pd.read_csv(
         folder / "runs.csv", dtype=text, keep_default_na=False, na_values=missing, float_precision="round_trip"
     )
     runs = _texts(runs, as_it_was)
-    runs = runs.reindex(columns=RUN_COLUMNS).astype(dict.fromkeys(("plan", "changed", "extent", *MEMBERS), object))
+    runs = runs.reindex(columns=RUN_COLUMNS).astype(dict.fromkeys((*EMPTY, *MEMBERS), object))
     renamed, counts = _renamed(runs), runs["counts"].astype(bool)  # of no rows pandas makes objects
     recipes = runs["run"].map({run: spec.recipe for run, spec in renamed.items()}).fillna(runs["recipe"])
     names = {run: run.replace(spec.former_name or run, spec.name) for run, spec in renamed.items()}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -52,11 +54,41 @@ PROBE_COLUMNS = {
         "training_loss",
         "copy_training_loss",
     ],
+    "lesions": ["run", "change", "count", "error"],
+    "mistakes": ["run", "image", "class", "predicted"],
+    "filters": ["run", "filter", "channel", "row", "column", "weight"],
+    "embeddings": ["run", "place", "name", "image", "label", "x", "y"],
+    "landscape": ["run", "row", "column", "loss"],
+    "similarity": ["run", "other", "block", "other_block", "cka"],
+    "along": ["run", "step", "lr", "layer", "name", "weight", "gradient", "signal", "off"],
+}
+# What is measured of networks that others published.
+PUBLIC_PROBES = ("signals", "blocks", "deeper", "lesions", "mistakes", "filters", "embeddings", "landscape")
+# Columns of these tables that are not measures: they keep the type in which they came.
+WORDS = {"run", "other", "moment", "name", "change", "label", "class", "predicted"}
+COUNTS = {
+    "layer",
+    "block",
+    "other_block",
+    "depth",
+    "count",
+    "image",
+    "filter",
+    "channel",
+    "row",
+    "column",
+    "place",
+    "step",
 }
 
 
 # What a spreadsheet computes, however many quotes stand before it, so that one more can be taken off again.
 FORMULA = re.compile(r"'*(?:[=@\t\r]|[+-](?![\d.]))")
+
+
+def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+    """A table of rows with these columns, of which the measures are floating-point numbers."""
+    return pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(measures, float))
 
 
 def write_packed(table: pd.DataFrame, path: Path) -> None:
@@ -67,7 +99,8 @@ def write_packed(table: pd.DataFrame, path: Path) -> None:
 
 def read_packed(path: Path) -> pd.DataFrame:
     """Read a packed table back."""
-    return pd.read_csv(io.BytesIO(gzip.decompress(path.read_bytes())), float_precision="round_trip")
+    content = io.BytesIO(gzip.decompress(path.read_bytes()))
+    return pd.read_csv(content, dtype={"class": str, "predicted": str}, float_precision="round_trip")
 
 
 def no_probes(name: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from reports.gathering.snapshot import Snapshot
 from reports.judging.plan import PlannedNet, plan
 from reports.judging.stats import Sample
 from reports.paper import numbers as paper
-from study.recipes import RECIPES, recipe_for
+from study.recipes import FROM_COPY, RECIPES, recipe_for
 from study.spec import FAMILIES, Family, Spec, title
 
 Net = tuple[int, str]  # depth and shortcut
@@ -58,6 +58,11 @@ class Comparison:
         """The comparisons that some runs belong to, by their names."""
         parts = runs.assign(extent=_extents(runs))[["dataset", "recipe", "extent"]].drop_duplicates()
         return sorted((cls(*each) for each in parts.itertuples(index=False)), key=lambda each: each.name)
+
+    @property
+    def is_from_copy(self) -> bool:
+        """Whether its networks started as copies of trained ones, so that they say nothing of the paper's claims."""
+        return self.recipe in FROM_COPY.get(self.dataset, ())
 
     @property
     def name(self) -> str:
@@ -142,6 +147,16 @@ class Evidence:
         """The evidence of a snapshot."""
         failed, history, signals = snapshot.failed, snapshot.history, snapshot.signals
         return cls(snapshot.results, comparison, failed=failed, history=history, signals=signals)
+
+    @property
+    def said(self) -> str:
+        """Whose networks they are, for readers."""
+        return "networks that others published, tested by us" if self.is_public else self.comparison.title
+
+    @property
+    def slug(self) -> str:
+        """The same in file names."""
+        return "public" if self.is_public else self.comparison.slug
 
     @property
     def is_scaled_down(self) -> bool:

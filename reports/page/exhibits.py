@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from reports.figures import learned
 from reports.figures import probes as probe_figures
+from reports.figures.deepened import deepened
 from reports.figures.depth import final_errors
 from reports.figures.fig1 import fig1
 from reports.figures.fig4 import fig4
@@ -27,6 +29,7 @@ INTRODUCTION = f"""# Exhibits and claims
 Which function under `reports/` makes each exhibit or judges each claim, and which sweep feeds it.
 Written from the code by `{COMMAND}`; a test fails where the page is out of date.
 """
+LEARNED = (learned.lesions, learned.alignment, learned.embeddings, learned.landscape, learned.filters)
 CIFAR_SWEEPS = ("cifar_plain", "cifar_residual", "cifar_110", "cifar_1202")
 MINIATURES = ("digits", "cifar_eighth", "cifar_mini", "cifar_mini_seeds")
 
@@ -69,6 +72,10 @@ EXHIBITS = (
     Exhibit("left open: gradients", (probes.gradient_table, probe_figures.gradients), note="`study probe RUN_FOLDER`"),
     Exhibit("left open: blocks", (probe_figures.blocks,), note="`study probe RUN_FOLDER`"),
     Exhibit("left open: a deeper copy", (probes.deeper_table,), note="`study probe RUN_FOLDER`"),
+    Exhibit("left open: lesions, alignment, embeddings, loss, filters", LEARNED, note="`study probe RUN_FOLDER...`"),
+    Exhibit("left open: which images", (probes.mistakes_table,), note="`study probe RUN_FOLDER...`"),
+    Exhibit("left open: gradients along the training", (learned.gradients_along,), note="`study train ... --signals`"),
+    Exhibit("left open: a copy that is trained on", (deepened,), note="`study deepen RUN_FOLDER --depth=56`"),
     Exhibit("coverage", (coverage,), CIFAR_SWEEPS + MINIATURES, "the plan's seeds"),
     Exhibit("cost", (protocol_table, cost_table), note="every finished run"),
     Exhibit("public networks", (public.public_table, public.effect_table), note="`reports gather --public=DIR`"),

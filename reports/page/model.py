@@ -72,6 +72,7 @@ class Report:
         judged: The findings of each comparison.
         tested: What public networks say of each claim.
         only_files: Tables that the page leaves out: all findings of each comparison, and the cost of each cell.
+        only_drawn: Figures that the page leaves out: what was measured under protocols that it does not show.
     """
 
     snapshot: Snapshot
@@ -84,6 +85,7 @@ class Report:
     judged: Mapping[Comparison, Findings]
     tested: Mapping[str, Finding]
     only_files: Sequence[Table]
+    only_drawn: Sequence[Drawing] = ()
 
     @property
     def is_synthetic(self) -> bool:
@@ -98,7 +100,8 @@ class Report:
     @property
     def drawings(self) -> list[Drawing]:
         """All figures."""
-        return [self.hero, *(drawing for part in self.parts for drawing in part.drawings)]
+        shown = (drawing for part in self.parts for drawing in part.drawings)
+        return [self.hero, *shown, *self.only_drawn]
 
     @property
     def tables(self) -> list[Table]:

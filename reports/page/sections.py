@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from reports.figures import probes
 from reports.figures.depth import final_errors
 from reports.figures.fig1 import fig1
 from reports.figures.fig4 import fig4
 from reports.figures.fig6 import fig6
-from reports.figures.fig7 import fig7
 from reports.gathering.public import count
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Finding
@@ -19,6 +17,7 @@ from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
 from reports.judging.public import judge_public, public_if_any
 from reports.page.answer import Findings, answers
 from reports.page.found import FILE, Found, read_found
+from reports.page.learned import learned_section, unshown
 from reports.page.model import Report, Section
 from reports.page.scoreboard import scoreboard
 from reports.tables import cifar, imagenet, sources
@@ -26,20 +25,11 @@ from reports.tables.claims import claim_table
 from reports.tables.cost import cost_table, protocol_table
 from reports.tables.coverage import coverage
 from reports.tables.formats import devices, duration
-from reports.tables.probes import deeper_table, gradient_table, of_comparison
 from reports.tables.public import effect_table, public_table
 from reports.tables.table import Table
 from study.departures import DEPARTURES
 from study.recipes import RECIPES
 
-LEFT_OPEN = (
-    "Measured on trained networks by `study probe`, on questions that the paper leaves open: are the gradients of "
-    "plain nets healthy (C07), what does each block still change, and could a deeper net copy a shallower one (Sec. 1)?"
-)
-RESPONSES = (
-    "The paper argues from Fig. 7 that residual functions are closer to zero: responses of residual nets are smaller "
-    "than those of plain nets (C30), and smaller the deeper the net (C31)."
-)
 SCALED_DOWN = "Scaled-down protocols show the effect in miniature; they decide no claim of the paper."
 
 
@@ -64,12 +54,13 @@ def report(snapshot: Snapshot, folder: Path | None = None) -> Report:
         judged,
         tested,
         [*(_claims(each, found, tested) for each, found in judged.items() if found), cost_table(snapshot.results)],
+        list(unshown(snapshot, [Evidence.of(snapshot, each) for each in shown if each.family == "cifar"])),
     )
 
 
 def comparisons(snapshot: Snapshot) -> list[Comparison]:
     """The paper's two data sets under its own protocol, then every other comparison with runs, the longest first."""
-    present = {*Comparison.among(snapshot.results)}
+    present = {each for each in Comparison.among(snapshot.results) if not each.is_from_copy}
     return [CIFAR, IMAGENET, *sorted(present - {CIFAR, IMAGENET}, key=_order)]
 
 
@@ -90,7 +81,7 @@ def _sections(snapshot: Snapshot, shown: Sequence[Comparison]) -> Iterator[Secti
     cifar_like = [e for e in evidence if e.comparison.family == "cifar"]
     yield _fig6(snapshot, cifar_like)
     yield _table6(snapshot, cifar_like)
-    yield _residual(snapshot, evidence)
+    yield learned_section(snapshot, evidence)
     yield _coverage(snapshot, [e.comparison for e in cifar_like])
     own, *others = (e for e in evidence if e.comparison.family == "imagenet")
     tiny = next((e for e in others if e.comparison.dataset == "tinyimagenet"), None)
@@ -124,29 +115,6 @@ def _table6(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
     folds += [Section("True averages in batch norm", tables=[averages])] if averages.rows else []
     folds.append(Section("Other methods in the paper's Table 6", tables=[cifar.methods_table()]))
     return Section("Table 6: errors on CIFAR-10", tables=[cifar.table6(first, public)], folds=folds)
-
-
-def _residual(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
-    """Responses by the paper's protocol; folded, those of the others, and what `study probe` found."""
-    first, *others = evidence
-    folds = [part for e in others for part in (_responses(snapshot, e), _left_open(snapshot, e)) if part]
-    own = _left_open(snapshot, first)
-    drawings = _responses(snapshot, first).drawings
-    return Section("What residual learning does", RESPONSES, drawings=drawings, folds=[own, *folds] if own else folds)
-
-
-def _responses(snapshot: Snapshot, e: Evidence) -> Section:
-    public = snapshot.public if e.comparison == CIFAR else None
-    return Section(f"Responses: {e.comparison.title}", drawings=fig7(snapshot.responses, e, public))
-
-
-def _left_open(snapshot: Snapshot, e: Evidence) -> Section:
-    """What `study probe` found in the networks of one comparison."""
-    title = f"Gradients, blocks, a deeper copy: {e.comparison.title}"
-    if of_comparison(snapshot.deeper, e).empty:
-        return Section(title)
-    drawings = [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e, snapshot.deeper)]
-    return Section(title, LEFT_OPEN, [gradient_table(snapshot.signals, e), deeper_table(snapshot.deeper, e)], drawings)
 
 
 def _coverage(snapshot: Snapshot, shown: Sequence[Comparison]) -> Section:

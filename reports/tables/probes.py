@@ -10,6 +10,8 @@ from reports.tables.formats import linked
 from reports.tables.table import Table, TableCell, numbers
 
 GRADIENT_COLUMNS = ("network", "moment", "first layer", "last layer", "largest / smallest")
+MISTAKE_COLUMNS = ("networks", "both wrong", "only the shallower", "only the deeper", "the deeper's own, commonest")
+COMMONEST = 3  # confusions that are named
 DEEPER_COLUMNS = ("network", "its copy", "test error %", "the copy's", "logits differ by", "loss", "the copy's")
 
 
@@ -25,7 +27,7 @@ def gradient_table(signals: pd.DataFrame, e: Evidence) -> Table:
         "Norm of the gradient of the loss with respect to a layer's weights, in training mode, on one batch. Start: "
         "the initial weights. One step: after the first update. Now: the trained weights. Mean over seeds."
     )
-    name = f"gradients-{e.comparison.slug}"
+    name = f"gradients-{e.slug}"
     return Table("Are the gradients healthy?", GRADIENT_COLUMNS, rows, caption, numbers(GRADIENT_COLUMNS, 1), name)
 
 
@@ -49,7 +51,7 @@ def deeper_table(deeper: pd.DataFrame, e: Evidence) -> Table:
         "and its batch norms undo their own normalisation. Test errors on up to 2,000 images in evaluation mode, the "
         "loss on one batch in training mode."
     )
-    name = f"deeper-{e.comparison.slug}"
+    name = f"deeper-{e.slug}"
     return Table("Could a deeper net copy this one?", DEEPER_COLUMNS, rows, caption, numbers(DEEPER_COLUMNS), name)
 
 
@@ -64,6 +66,38 @@ def _deeper_row(e: Evidence, net: Net, mine: pd.DataFrame) -> tuple[TableCell, .
         f"{mean['training_loss']:.3g}",
         f"{mean['copy_training_loss']:.3g}",
     )
+
+
+def mistakes_table(mistakes: pd.DataFrame, e: Evidence) -> Table:
+    """The test images that a deeper network gets wrong and a shallower one right, and the other way round."""
+    found = of_comparison(mistakes, e)
+    rows = [
+        _mistakes_row(e, (shallow, deep), of_net(found, shallow), of_net(found, deep))
+        for kind in ("none", "A")
+        for shallow, deep in _ends([net for net in nets_of(found) if net[1] == kind])
+    ]
+    caption = (
+        "Test images by which of two networks gets them wrong, first seed of each, and what the deeper one most often "
+        "takes an image for that the shallower one has right."
+    )
+    name = f"mistakes-{e.slug}"
+    return Table("Which images does depth cost?", MISTAKE_COLUMNS, rows, caption, numbers(MISTAKE_COLUMNS), name)
+
+
+def _ends(nets: list[Net]) -> list[tuple[Net, Net]]:
+    return [(nets[0], nets[-1])] if len(nets) > 1 else []
+
+
+def _mistakes_row(
+    e: Evidence, nets: tuple[Net, Net], shallow: pd.DataFrame, deep: pd.DataFrame
+) -> tuple[TableCell, ...]:
+    first, second = (one[one["run"] == one["run"].min()] for one in (shallow, deep))
+    both = set(first["image"]) & set(second["image"])
+    own = second[~second["image"].isin(both)]
+    pairs = (own["class"] + " as " + own["predicted"]).value_counts().sort_index().nlargest(COMMONEST)
+    said = ", ".join(f"{confused} {count}" for confused, count in pairs.items())
+    names = f"{e.title(nets[0])}, {e.title(nets[1])}"
+    return names, f"{len(both):,}", f"{len(first) - len(both):,}", f"{len(own):,}", said
 
 
 def of_comparison(frame: pd.DataFrame, e: Evidence) -> pd.DataFrame:

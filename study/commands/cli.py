@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from study.commands import (
     bench,
     complexity,
+    deepen,
     doctor,
     export,
     gpu_check,
@@ -15,13 +16,29 @@ from study.commands import (
     prepare,
     probe,
     push,
+    signals,
     sweep,
     test,
     train,
 )
 from study.commands.flags import Parser, add_version, entry
 
-VERBS = (train, sweep, launch, test, probe, export, push, prepare, doctor, bench, gpu_check, complexity)
+VERBS = (
+    train,
+    sweep,
+    launch,
+    deepen,
+    test,
+    probe,
+    signals,
+    export,
+    push,
+    prepare,
+    doctor,
+    bench,
+    gpu_check,
+    complexity,
+)
 
 
 def parser() -> Parser:

@@ -65,6 +65,9 @@ def add_options(parser: argparse.ArgumentParser, names: Sequence[str] = tuple(OP
     for name in names:
         option, default = OPTIONS[name], DEFAULTS[name]
         preset = os.environ.get(option.variable, default) if option.variable else default
+        if isinstance(default, bool):
+            parser.add_argument(flag(name), action="store_true", default=str(preset) == "True", help=option.help)
+            continue
         parser.add_argument(
             flag(name), type=type(default), default=preset, metavar=option.metavar, help=_describe(option)
         )

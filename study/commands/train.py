@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from study.commands.flags import Verbs, add_options, read_options
 from study.machine.memory import keep_memory
 from study.machine.options import MachineOptions, is_first_rank
 from study.machine.parent import follow_sweep
-from study.recipes import per_device_batch, recipe_for
+from study.recipes import per_device_batch, recipe_for, starts_from_copy
 from study.recording.files import Unreadable
 from study.recording.lock import Taken
 from study.recording.record import Record
@@ -34,10 +35,30 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train the cell; return at once if it is finished already."""
+    """Train the cell."""
     follow_sweep()
-    machine = read_options(options)
     spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
+    if starts_from_copy(spec):
+        command = f"python -m study deepen RUN_FOLDER --depth={spec.depth}"
+        raise InputError(f"recipe {spec.recipe} starts from a copy of a trained network; run: {command}")
+    return train_cell(spec, read_options(options))
+
+
+def train_cell(spec: Spec, machine: MachineOptions, parent: Path | None = None) -> int:
+    """Train a cell; return at once if it is finished already.
+
+    Args:
+        spec: The cell.
+        machine: Where it is trained.
+        parent: The run folder of the network from whose copy it starts, None for initial weights.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        InputError: Something that the user can fix.
+        MachineError: The machine could not go on; the same command does.
+    """
     per_device_batch(recipe_for(spec), machine.devices)
     record = Record(machine.runs, spec)
     try:
@@ -47,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
             if record.state() == "running":
                 return record.say_taken()
             record.reserve()  # before the seconds that the import of torch takes
-        return _train(record, machine)
+        return _train(record, machine, parent)
     except Taken as other:
         return record.say_taken(str(other))
     except Unreadable as error:
@@ -58,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         record.close()
 
 
-def _train(record: Record, machine: MachineOptions) -> int:
+def _train(record: Record, machine: MachineOptions, parent: Path | None) -> int:
     keep_memory()
     from study.bench.choose import choose
     from study.training.train import quiet, train
@@ -66,4 +87,4 @@ def _train(record: Record, machine: MachineOptions) -> int:
     quiet()
     is_new = not record.provenance()  # a resumed run keeps how it takes its steps
     machine, choice = choose(record.spec, machine) if is_new else (machine, None)
-    return train(record, machine, choice)
+    return train(record, machine, choice, parent)

@@ -149,7 +149,7 @@ class Images:
         border: Border = "mean",
     ) -> None:
         keep = subset(arrays.train_labels, recipe.train_images)
-        self.recipe, self.peak = recipe, arrays.peak
+        self.recipe, self.peak, self.classes = recipe, arrays.peak, arrays.classes
         train = arrays.train_images[keep]
         self.crops = _crops(_padded(train, recipe.pad, border).to(device), train.shape[1:3])
         mean = arrays.mean(recipe) if mean is None else mean

@@ -90,6 +90,16 @@ class MachineOptions:
         default=Path("data"),
         metadata={"option": Option("folder of the data sets", "place", "STUDY_DATA")},
     )
+    signals: bool = field(
+        default=False,
+        metadata={
+            "option": Option(
+                "measure every layer at every evaluation, for `study signals`: weights, gradients, signals, ReLUs",
+                "place",
+                "STUDY_SIGNALS",
+            )
+        },
+    )
     artifact: Artifact = field(
         default="final",
         metadata={

@@ -2,11 +2,17 @@
 
 Read in this order:
 
-- ``probe.py``: the verb ``probe``, which measures all of the following and writes probes.json.
+- ``probe.py``: the verb ``probe``, which writes probes.json; ``measures.py`` lists the parts.
 - ``signals.py``: forward signals and gradient norms of every layer (vanishing gradients, Sec. 4.1).
-- ``blocks.py``: how far each block moves its input, the error without it (lesions), and linear classifiers.
-- ``deeper.py``: a network of twice as many blocks that copies this one (Sec. 1).
+- ``blocks.py``: how far each block moves its input, the error without it, and linear classifiers.
+- ``deeper.py``: a deeper network that copies this one (Sec. 1).
+- ``lesions.py``: several blocks left out, or exchanged.
+- ``similarity.py``: do the blocks of two networks represent the images alike?
+- ``embedding.py``: test images in a plane.
+- ``landscape.py``: a slice of the loss.
+- ``mistakes.py``: the test images that are wrong, and the first filters.
+- ``layers.py``, ``along.py``: every layer along the training, and the verb ``signals``, which draws it.
 - ``responses.py``: standard deviations of layer responses, measured at the end of each run (Fig. 7).
-- ``batches.py``: the images on which networks are probed.
+- ``places.py``, ``batches.py``: where networks are looked at, and on which images.
 - ``display.py``: tables in the terminal.
 """

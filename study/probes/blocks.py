@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import NamedTuple
 
@@ -15,11 +14,12 @@ from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor, nn
+from torch import Tensor
 
 from study.data.images import Images
-from study.network import BasicBlock, ResNet
+from study.network import ResNet
 from study.probes.batches import MOST_IMAGES, evaluation_images, top1_error, unseen_batch
+from study.probes.places import blocks_of, places, replaced, without
 from study.recording.evaluation import Row
 from study.spec import Spec
 
@@ -71,7 +71,7 @@ def _linear_error(
 
 def block_features(net: ResNet, batches: Sequence[Batch]) -> dict[str, Features]:
     """Run the network on the batches, and return the features of the stem and of each block by name."""
-    watched: dict[str, nn.Module] = {"stem": net.stem} | dict(_named_blocks(net))
+    watched = places(net)
     means: dict[str, list[Tensor]] = {name: [] for name in watched}
     changes: dict[str, list[Tensor]] = {name: [] for name in watched}
 
@@ -96,25 +96,13 @@ def _mean(parts: Sequence[Tensor]) -> float | None:
     return float(torch.cat(list(parts)).mean()) if parts else None
 
 
-def _named_blocks(net: ResNet) -> list[tuple[str, BasicBlock]]:
-    return [(name, module) for name, module in net.named_modules() if isinstance(module, BasicBlock)]
-
-
 def _lesions(net: ResNet, images: Tensor, labels: Tensor) -> Iterator[float | None]:
     """Yield the error in percent with each block in turn left out."""
-    for name, block in _named_blocks(net):
-        if block.shortcut is None and block.conv1.stride != (1, 1):
+    for name, block in blocks_of(net).items():
+        rest = without(block)
+        if rest is None:
             yield None
             continue
-        with _replaced(net, name, nn.Sequential(block.shortcut or nn.Identity(), nn.ReLU())), torch.no_grad():
+        with replaced(net, {name: rest}), torch.no_grad():
             error = top1_error(net(images), labels)
         yield error
-
-
-@contextmanager
-def _replaced(net: ResNet, name: str, by: nn.Module) -> Iterator[None]:
-    """Put another module in a block's place, and the block back afterwards."""
-    block = net.get_submodule(name)
-    net.set_submodule(name, by)
-    yield
-    net.set_submodule(name, block)

@@ -12,7 +12,7 @@ from study.data.images import Images
 from study.network import BasicBlock, Projection, ResNet
 from study.probes.batches import evaluation_images, top1_error, training_loss, unseen_batch
 from study.recording.evaluation import Row
-from study.spec import Spec
+from study.spec import InputError, Spec
 
 
 def copy(net: ResNet, spec: Spec, images: Images) -> Row:
@@ -25,7 +25,8 @@ def copy(net: ResNet, spec: Spec, images: Images) -> Row:
         they were given.
     """
     tests, labels = evaluation_images(images)
-    deep = deeper(net, spec, unseen_batch(spec, images, 1)[0])
+    twice = tuple(2 * count for count in network.architecture(spec.dataset, spec.depth).blocks)
+    deep = deeper(net, spec, twice, unseen_batch(spec, images, 1)[0])
     with torch.no_grad():
         logits, copied = net.eval()(tests), deep.eval()(tests)
         losses = [float(training_loss(deepcopy(one), *unseen_batch(spec, images, 0))) for one in (net, deep)]
@@ -40,8 +41,8 @@ def copy(net: ResNet, spec: Spec, images: Images) -> Row:
     }
 
 
-def deeper(net: ResNet, spec: Spec, images: Tensor) -> ResNet:
-    """Build a network of twice as many blocks in each stage that computes what `net` does.
+def deeper(net: ResNet, spec: Spec, blocks: tuple[int, ...], images: Tensor) -> ResNet:
+    """Build a network of more blocks that computes what `net` does.
 
     The added blocks at the end of each stage return their input. In a plain network they can do so only for inputs
     of known mean and standard deviation, which are measured on `images`.
@@ -49,11 +50,11 @@ def deeper(net: ResNet, spec: Spec, images: Tensor) -> ResNet:
     Args:
         net: The trained network.
         spec: Its cell.
+        blocks: How many the deeper network has in each stage, at least as many as `net`.
         images: A training batch (N, C, H, W).
     """
-    sizes = network.architecture(spec.dataset, spec.depth)
-    doubled = sizes._replace(blocks=tuple(2 * count for count in sizes.blocks))
-    deep = ResNet(doubled, spec.shortcut).to(images.device)
+    sizes = network.architecture(spec.dataset, spec.depth)._replace(blocks=blocks)
+    deep = ResNet(sizes, spec.shortcut).to(images.device)
     x = images
     for name, part in deepcopy(net).train().named_children():
         with torch.no_grad():
@@ -65,6 +66,25 @@ def deeper(net: ResNet, spec: Spec, images: Tensor) -> ResNet:
                 assert isinstance(block, BasicBlock)
                 _make_identity(block, *torch.std_mean(x, (0, 2, 3), correction=0))
     return deep
+
+
+def block_counts(spec: Spec, depth: int) -> tuple[int, ...]:
+    """The blocks in each stage of a network that is as deep as this, made by adding blocks to those of a cell.
+
+    Raises:
+        InputError: There is no such network, or the cell's has bottlenecks, blocks of another kind or more of them.
+    """
+    try:
+        mine, deep = (network.architecture(spec.dataset, layers) for layers in (spec.depth, depth))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if mine.bottleneck or deep.bottleneck:
+        raise InputError(
+            f"blocks can only be added to networks of basic blocks, not from {spec.depth} to {depth} layers"
+        )
+    if any(more < count for count, more in zip(mine.blocks, deep.blocks, strict=True)):
+        raise InputError(f"{spec.title} cannot be made shallower; give a --depth from {spec.depth} on")
+    return deep.blocks
 
 
 def _make_identity(block: BasicBlock, std: Tensor, mean: Tensor) -> None:

@@ -1,55 +1,129 @@
-"""The verb ``probe``: what a trained network computes, written beside its run as probes.json.
-
-The parts are measured in signals.py, blocks.py and deeper.py; display.py prints them.
-"""
+"""The verb ``probe``: what trained networks compute, written part by part beside each run as probes.json."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
+from rich.console import Console
 
 from study.data.datasets import dataset_info, load_in_memory
-from study.data.images import Images
+from study.data.images import Arrays, Images
+from study.data.sampling import evaluation_shares
 from study.machine.device import has_cuda
-from study.probes.blocks import blocks
-from study.probes.deeper import copy
+from study.network import ResNet, architecture
 from study.probes.display import show
-from study.probes.signals import signals
-from study.recipes import recipe_for
+from study.probes.measures import MEASURES
+from study.probes.places import places
+from study.probes.similarity import BATCH, similarity
+from study.recipes import Recipe, recipe_for
+from study.recording.evaluation import Row
 from study.recording.files import write_json
 from study.recording.record import PROBES, Record
-from study.spec import InputError
+from study.recording.schema import PROBE_PARTS
+from study.spec import InputError, Spec
 from study.weights.checkpoint import load_checkpoint
+from study.weights.digest import weights_sha256
+
+SIMILARITY = "similarity"  # of every two of the given networks, and of each with itself
+COMPARED = 1_000  # test images on which networks are compared
 
 
-def probe(folder: Path, data: Path) -> int:
-    """Probe the network in a run folder, write FOLDER/probes.json, and print a summary.
+@dataclass(frozen=True)
+class Subject:
+    """A trained network and the images that it was trained with, on one device."""
+
+    record: Record
+    net: ResNet
+    step: int
+    images: Images
+    weights: str
+
+    @property
+    def spec(self) -> Spec:
+        """Its cell."""
+        return self.record.spec
+
+    def found(self) -> Row:
+        """What is on record of this network; what was measured at another step or of other weights is not counted."""
+        kept = self.record.measurement(PROBES) or {}
+        named = {"run": self.spec.name, "step": self.step, "weights_sha256": self.weights}
+        is_same = all(kept.get(key, value) == value for key, value in named.items())  # older files name no weights
+        return kept | named if is_same else named
+
+    def keep(self, part: str, value: Any) -> None:
+        """Add a part to probes.json."""
+        write_json(self.record.folder / f"{PROBES}.json", self.found() | {part: value}, indent=None)
+
+
+def probe(folders: Sequence[Path], data: Path, only: Sequence[str] = PROBE_PARTS) -> int:
+    """Probe the networks in run folders, write FOLDER/probes.json, and print a summary.
+
+    A part that is on record already is not measured again, so that a probe that was interrupted goes on.
 
     Args:
-        folder: A run folder with a checkpoint.
+        folders: Run folders with checkpoints.
         data: The folder that holds the data sets.
+        only: The parts that are measured.
 
     Returns:
         The exit status.
 
     Raises:
-        InputError: the folder holds no checkpoint, or its data set does not fit into memory or is another one.
+        InputError: A folder holds no checkpoint, or its data set does not fit into memory or is another one.
     """
+    subjects = [_subject(folder, data) for folder in folders]
+    for subject in subjects:
+        for part in [part for part in MEASURES if part in only and part not in subject.found()]:
+            _say(f"{subject.spec.name}: {part}")
+            subject.keep(part, MEASURES[part](subject.net, subject.spec, subject.images))
+    if SIMILARITY in only:
+        for number, subject in enumerate(subjects):
+            for other in subjects[number:]:
+                _compare(subject, other)
+    for subject in subjects:
+        show(subject.found())
+    return 0
+
+
+def _say(what: str) -> None:
+    """Say what is being measured, on a terminal."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        console.print(what)
+
+
+def _subject(folder: Path, data: Path) -> Subject:
     record = _record(folder)
     images = _images(record, data)
     net, step = load_checkpoint(record.spec, record.checkpoint)
-    net = net.to(images.crops.device)
-    measured = {
-        "run": record.spec.name,
-        "step": step,
-        "signals": signals(net, record.spec, images),
-        "blocks": blocks(net, record.spec, images),
-        "copy": copy(net, record.spec, images),
+    return Subject(record, net.to(images.crops.device), step, images, weights_sha256(net))
+
+
+def _compare(subject: Subject, other: Subject) -> None:
+    """Add the similarity of two networks to the record of the first, unless it is there or their images differ."""
+    kept = subject.found().get(SIMILARITY, [])
+    same_images = subject.record.provenance()["data_fingerprint"] == other.record.provenance()["data_fingerprint"]
+    if not same_images or any(row["weights_sha256"] == other.weights for row in kept):
+        return
+    _say(f"{subject.spec.name} and {other.spec.name}: {SIMILARITY}")
+    count = min(COMPARED, subject.images.test_size)
+    shares = evaluation_shares(count, BATCH, 0, 1)
+    batches = ((subject.images.test_batch(*share)[0], other.images.test_batch(*share)[0]) for share in shares)
+    values = similarity(subject.net.eval(), other.net.eval(), batches)
+    row = {
+        "with": other.spec.name,
+        "weights_sha256": other.weights,
+        "images": count,
+        "blocks": list(places(subject.net)),
+        "others": list(places(other.net)),
+        "cka": [[round(value, 4) for value in line] for line in values],
     }
-    write_json(record.folder / f"{PROBES}.json", measured)
-    show(measured)
-    return 0
+    subject.keep(SIMILARITY, [*kept, row])
 
 
 def _record(folder: Path) -> Record:
@@ -58,6 +132,8 @@ def _record(folder: Path) -> Record:
     info = dataset_info(record.spec.dataset)
     if not info.in_memory:
         raise InputError(f"{record.spec.name} is a run on {info.title}; probes are for data sets that fit into memory")
+    if architecture(record.spec.dataset, record.spec.depth).bottleneck:
+        raise InputError(f"{record.spec.name} has bottleneck blocks; probes are for networks of basic blocks")
     if not record.checkpoint.exists():
         raise InputError(f"{record.folder} has no checkpoint; train it, or give the folder where it was trained")
     return record
@@ -65,7 +141,19 @@ def _record(folder: Path) -> Record:
 
 def _images(record: Record, data: Path) -> Images:
     """Load the images that the run was trained with onto the GPU, where there is one."""
-    arrays = load_in_memory(record.spec.dataset, data)
-    if arrays.fingerprint != record.provenance().get("data_fingerprint"):
+    if _arrays(record.spec.dataset, data).fingerprint != record.provenance().get("data_fingerprint"):
         raise InputError(f"{record.folder} was trained with other images; give their folder with --data=PATH")
-    return arrays.on(torch.device("cuda" if has_cuda() else "cpu"), recipe_for(record.spec))
+    return _batches(record.spec.dataset, data, replace(recipe_for(record.spec), warmup_error=None))
+
+
+# Several networks share what is large: CIFAR-10 takes half a gigabyte.
+
+
+@cache
+def _arrays(dataset: str, data: Path) -> Arrays:
+    return load_in_memory(dataset, data)
+
+
+@cache
+def _batches(dataset: str, data: Path, recipe: Recipe) -> Images:
+    return _arrays(dataset, data).on(torch.device("cuda" if has_cuda() else "cpu"), recipe)

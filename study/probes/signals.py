@@ -5,12 +5,13 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from study import network
 from study.data.images import Images
 from study.network import ResNet
 from study.probes.batches import training_loss, unseen_batch
+from study.probes.layers import main_layers
 from study.recipes import recipe_for
 from study.recording.evaluation import Row
 from study.spec import Spec
@@ -54,7 +55,7 @@ def layer_signals(net: ResNet, images: Tensor, labels: Tensor) -> list[Row]:
         gradient with respect to that response.
     """
     net = deepcopy(net)
-    layers = {n: m for n, m in net.named_modules() if isinstance(m, nn.Conv2d) and ".shortcut." not in n}
+    layers = main_layers(net)
     rows: dict[str, Row] = {name: {"layer": name} for name in layers}
     for name, layer in layers.items():
         layer.register_forward_hook(lambda _module, _inputs, response, row=rows[name]: _watch(response, row))

@@ -22,8 +22,7 @@ from study.data.images import Arrays, Border, Images
 from study.data.interface import Ints
 from study.data.sampling import evaluation_shares
 from study.machine.device import has_cuda
-from study.probes.blocks import blocks
-from study.probes.deeper import copy
+from study.probes.measures import MEASURES
 from study.probes.responses import layer_responses
 from study.probes.signals import layer_signals
 from study.recipes import recipe_for
@@ -129,9 +128,8 @@ def measure(net: TrainedResNet, spec: Spec, images: Images, used: Ints | None = 
         "train": asdict(count_errors(net, _train(images, numbers), len(numbers))),
         "train_augmented": asdict(count_errors(net, _augmented(images, spec.seed, numbers), len(numbers))),
         "responses": {"layers": list(responses), "std": list(responses.values())},
-        "signals": layer_signals(net, *images.batch(spec.seed, 0)),
-        "blocks": blocks(net, spec, images),
-        "copy": copy(net, spec, images),
+        **{part: measure(net, spec, images) for part, measure in MEASURES.items()},
+        "signals": layer_signals(net, *images.batch(spec.seed, 0)),  # of the trained network alone
     }
 
 

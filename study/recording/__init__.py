@@ -3,6 +3,7 @@
     record = Record(Path("runs"), spec)                          record.py       the folder of a run
     record.open(provenance(spec, machine, mode, fingerprint))    provenance.py   locked; which code, machine and data
     record.append(evaluation.row())                              evaluation.py   a line of metrics.jsonl
+    SignalFile(record.folder).append(layers)                     along.py         a line of signals.jsonl
     record.finish(summary.row(), measurements)                   evaluation.py   summary.json, and the run is finished
     runs, unreadable = read_runs(Path("runs"))                   folders.py      what the reports gather
 

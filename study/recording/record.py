@@ -111,8 +111,8 @@ class Record:
         if self.summary() is not None:
             return False
         before = self.provenance()
-        for key in ("recipe", "data_fingerprint"):
-            if before and before[key] != provenance[key]:
+        for key in ("recipe", "data_fingerprint", "parent"):
+            if before and before.get(key) != provenance.get(key):
                 raise InputError(
                     f"{self.folder} was started with another {key.replace('_', ' ')}; "
                     "move it away to train from the beginning"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from study.recording.along import read_signals
 from study.recording.evaluation import Row
 from study.recording.files import Unreadable
 from study.recording.record import PROBES, Record, State
@@ -28,6 +29,7 @@ COVARIATES = (
     "torch",
     "argv",
     "changed",
+    "parent",
 )
 # What may differ between the sessions of a run and changes its weights: a covariate names what did.
 CHANGING = ("world_size", "precision", "tf32", "step_path", "checkpoint_every", "threads", "device", "torch")
@@ -46,6 +48,7 @@ class Run:
         responses: Fig. 7's measurement, None unless finished.
         confusion: Test images by true and predicted class, None unless finished.
         probes: What `study probe` measured, None unless it was run.
+        along: What every layer did along the training, empty unless it was trained with ``--signals``.
         wandb_id: The run's id in W&B.
         url: The run's page in W&B, None for a run that was never online.
     """
@@ -58,6 +61,7 @@ class Run:
     responses: Row | None = field(default=None, repr=False)
     confusion: Row | None = field(default=None, repr=False)
     probes: Row | None = field(default=None, repr=False)
+    along: list[Row] = field(default_factory=list, repr=False)
     wandb_id: str | None = None
     url: str | None = None
 
@@ -80,6 +84,7 @@ def read_run(record: Record) -> Run:
         record.measurement("responses"),
         record.measurement("confusion"),
         record.measurement(PROBES),
+        read_signals(record.folder),
         begun.get("wandb_id"),
         begun.get("url"),
     )
@@ -99,4 +104,5 @@ def changes(provenance: Row) -> str:
 
 
 def _flat(session: Row) -> Row:
-    return session | {"torch": session.get("versions", {}).get("torch")}
+    parent = session.get("parent") or {}
+    return session | {"torch": session.get("versions", {}).get("torch"), "parent": parent.get("run")}

@@ -52,6 +52,13 @@ class Summary(Line):  # type: ignore[misc, valid-type]
     diverged: Row | None = None
 
 
+class Parent(Checked):
+    """The run from whose copy another one started."""
+
+    run: Text
+    weights_sha256: Digest
+
+
 class Session(Checked):
     """The provenance of one session of a run. Only what a resumed run is compared with must be there."""
 
@@ -70,6 +77,7 @@ class Session(Checked):
     step_path: Text | None = None
     checkpoint_every: Count | None = None
     plan: Text | None = None
+    parent: Parent | None = None
     argv: list[str] = []
     started: Text | None = None
     wandb_id: Text | None = None
@@ -114,12 +122,64 @@ class Block(Checked):
     block: Text
 
 
-class Probes(Checked):
-    """probes.json."""
+class Lesion(Checked):
+    """The error of a network in which some blocks were changed."""
 
-    signals: list[Signal]
-    blocks: list[Block]
-    copy_: Row = Field(alias="copy")
+    change: Text
+    count: Count
+    error: Percent
+
+
+class Mistakes(Checked):
+    """The test images that a network gets wrong: number, class, predicted class."""
+
+    seen: Count
+    classes: list[Text]
+    wrong: list[Annotated[list[Count], Field(min_length=3, max_length=3)]]
+
+
+class Embedding(Checked):
+    """Test images in a plane, as they are behind one block."""
+
+    block: Text
+    label: list[Count]
+    x: list[Count]
+    y: list[Count]
+
+
+class Landscape(Checked):
+    """A slice of the loss around a network."""
+
+    images: Count
+    reach: Measure
+    loss: list[list[Loss]]
+
+
+class Similarity(Checked):
+    """How alike the blocks of two networks represent the images."""
+
+    with_: Text = Field(alias="with")
+    weights_sha256: Digest
+    blocks: list[Text]
+    others: list[Text]
+    cka: list[list[float | None]]
+
+
+class Probes(Checked):
+    """probes.json; a part is missing until it has been measured."""
+
+    signals: list[Signal] = []
+    blocks: list[Block] = []
+    copy_: Row | None = Field(None, alias="copy")
+    lesions: list[Lesion] = []
+    mistakes: Mistakes | None = None
+    filters: list[list[list[list[float]]]] = []
+    embeddings: list[Embedding] = []
+    landscape: Landscape | None = None
+    similarity: list[Similarity] = []
+
+
+PROBE_PARTS: tuple[str, ...] = tuple(field.alias or name for name, field in Probes.model_fields.items())
 
 
 def check(model: type[BaseModel], value: Mapping[str, Any], where: str) -> None:

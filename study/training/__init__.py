@@ -11,6 +11,8 @@
     evaluation = Evaluation(step, ..., train=Errors(...), test=Errors(...))   errors.py   counted on the device
     record.append(evaluation.row())                            callbacks.py       clock, record, checkpoint, signals
     average_gradients(net, forward, device)                    ranks.py          several ranks: gradients, counts, stops
+    measured = norms(module.net)                               along.py          every layer, with `--signals`
+    copy = deepened(parent, depth, data)                       deepen.py         a trained network made deeper
     measure(module)                                            results.py        responses, confusion, digest
 
 `train.build_trainer` hands the loop to Lightning; `callbacks.callbacks` says in which order things happen around it.

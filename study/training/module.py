@@ -22,11 +22,12 @@ from study.data.images import Images
 from study.data.interface import Batches, DataSet
 from study.data.sampling import evaluation_shares
 from study.machine.options import CAPTURED, StepMode
-from study.recipes import Recipe, per_device_batch, recipe_for
+from study.recipes import Recipe, decays_norms, per_device_batch, recipe_for
 from study.recording.evaluation import Evaluation, Row
 from study.spec import Spec
 from study.training.compiling import training_forward
 from study.training.errors import ConfusionMatrix, Tally
+from study.training.optimizer import sgd
 from study.training.ranks import (
     Agreement,
     average_gradients,
@@ -112,11 +113,8 @@ class TrainingModule(pl.LightningModule):
         return sum(p.numel() for p in self.net.parameters())
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """SGD with momentum, decaying every parameter (Sec. 4.2)."""
-        recipe = self.recipe
-        return torch.optim.SGD(
-            self.net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=self._is_fused
-        )
+        """SGD with momentum and weight decay (Sec. 4.2)."""
+        return sgd(self.net, self.recipe, decays_norms(self.spec), self._is_fused)
 
     @property
     def _is_fused(self) -> bool:

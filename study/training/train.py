@@ -25,8 +25,10 @@ from study.recording.record import DIVERGED, Record
 from study.recording.run import changes
 from study.recording.wandb import mirror as tracking
 from study.recording.wandb.artifact import WriteWeights
+from study.training.along import LayerSignals
 from study.training.callbacks import Checkpoint, Clock, ProgressBar, Recorder
 from study.training.checkpoints import Checkpoints, Start
+from study.training.deepen import deepened
 from study.training.failures import machine_errors
 from study.training.module import TrainingModule
 from study.training.ranks import RanksStrategy, rank_timeout
@@ -45,13 +47,14 @@ def quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 
-def train(record: Record, machine: MachineOptions, step_choice: Row | None = None) -> int:
+def train(record: Record, machine: MachineOptions, step_choice: Row | None = None, parent: Path | None = None) -> int:
     """Train a cell, or resume its training.
 
     Args:
         record: The run of the cell, which the first rank has reserved.
         machine: Where and how it is trained.
         step_choice: How `--step=auto` was decided, for the provenance.
+        parent: The run folder of the trained network from whose copy a new run starts, None for initial weights.
 
     Returns:
         The exit status: 0 when finished, here or by another process meanwhile; `DIVERGED` when the loss was no longer a
@@ -70,11 +73,15 @@ def train(record: Record, machine: MachineOptions, step_choice: Row | None = Non
     mode = step_mode(machine, info.in_memory)
     configure_torch(machine.precision)
     module = TrainingModule(spec, load_dataset(spec, machine.data), mode, machine.checkpoint_every)
+    copied = deepened(parent, spec.depth, machine.data) if parent else None
+    if copied:
+        module.net.load_state_dict(copied.net.state_dict())
     if is_first_rank():  # the others write nothing
         check_disk(record.folder, module.parameter_count)
         begun = provenance(spec, machine, mode, module.dataset.fingerprint, module.dataset.extent)
         chosen = {"step_choice": step_choice} if step_choice else {}
-        if not record.open(begun | chosen | {"wandb_id": tracking.new_id()}):
+        origin = {"parent": copied.parent} if copied else {}
+        if not record.open(begun | chosen | origin | {"wandb_id": tracking.new_id()}):
             return record.say_end()
     with machine_errors(record, machine):
         return _fit(module, record, machine)
@@ -170,7 +177,7 @@ def build_trainer(
         precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
         plugins=[checkpoints or Checkpoints(record), *([cluster] if cluster else [])],
         logger=logger or False,
-        callbacks=_callbacks(record),
+        callbacks=_callbacks(record, machine.signals),
         default_root_dir=record.folder,
         max_epochs=-1,
         reload_dataloaders_every_n_epochs=1,
@@ -183,14 +190,15 @@ def build_trainer(
     )
 
 
-def _callbacks(record: Record) -> list[Callback]:
+def _callbacks(record: Record, signals: bool) -> list[Callback]:
     """All callbacks of a run, in the order in which they act after an evaluation.
 
     The clock completes an evaluation before it is recorded, and it is recorded before the checkpoint that follows it. A
     run that is killed in between repeats that evaluation when it is resumed, and the record ignores the repetition.
     """
     checkpoint = Checkpoint(record)
-    return [Clock(), Recorder(record), checkpoint, SignalStop(checkpoint), ProgressBar()]
+    layers = [LayerSignals(record)] if signals else []
+    return [Clock(), Recorder(record), *layers, checkpoint, SignalStop(checkpoint), ProgressBar()]
 
 
 def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer, results: Results) -> Summary:

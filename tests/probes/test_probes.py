@@ -50,7 +50,7 @@ def net_of(kind: str, images: Images) -> network.ResNet:
 @pytest.mark.parametrize("kind", ["none", "A", "B", "C"])
 def test_a_net_of_twice_the_blocks_computes_the_same(kind: str, images: Images) -> None:
     net, tests = net_of(kind, images), images.test_batch(0, 100)[0]
-    deep = deeper(net, Spec("digits", 8, kind), images.batch(0, 9)[0])
+    deep = deeper(net, Spec("digits", 8, kind), (2, 2, 2), images.batch(0, 9)[0])
     assert sum(1 for _ in deep.modules()) > 1.5 * sum(1 for _ in net.modules())
     with torch.no_grad():
         logits = net(tests)
@@ -157,6 +157,7 @@ def test_what_cannot_be_probed_is_said(undisturbed: Record, tmp_path: Path) -> N
     for folder, says in (
         (bare, "has no checkpoint"),
         (tmp_path / "imagenet-18-A-paper-s0", "is a run on ImageNet; probes are for"),
+        (tmp_path / "tinyimagenet-50-B-smoke-s0", "has bottleneck blocks; probes are for networks of basic blocks"),
         (tmp_path / "runs", "is not a run name"),
     ):
         done = run("study", "probe", str(folder))

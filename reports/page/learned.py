@@ -1,0 +1,116 @@
+"""The section "What residual learning does": a finding for each figure, from the best evidence that is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from reports.figures import probes
+from reports.figures.deepened import deepened
+from reports.figures.fig7 import fig7
+from reports.figures.learned import FIGURES, pair
+from reports.figures.style import Drawing
+from reports.gathering.snapshot import Snapshot
+from reports.judging.evidence import CIFAR, Evidence
+from reports.judging.public import public_if_any
+from reports.page.model import Section
+from reports.tables.probes import deeper_table, gradient_table, mistakes_table, of_comparison
+from reports.tables.table import Table
+from study.recipes import FROM_COPY
+
+TITLE = "What residual learning does"
+RESPONSES = (
+    "The paper argues from Fig. 7 that residual functions are closer to zero: responses of residual nets are smaller "
+    "than those of plain nets (C30), and smaller the deeper the net (C31). The other figures answer questions that it "
+    "leaves open, each from the longest protocol that has a plain net and its residual twin."
+)
+
+
+Found = tuple[Evidence, pd.DataFrame]  # some runs, and what was measured of them
+
+
+def learned_section(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
+    """Responses by the paper's protocol, then a figure for each question; what is not measured yet is said.
+
+    Args:
+        snapshot: The runs.
+        evidence: The comparisons on CIFAR's family of networks, the paper's first.
+    """
+    first, *others = evidence
+    shown = list(_figures(snapshot, evidence))
+    missing = [needs for name, (_, needs) in FIGURES.items() if best(snapshot, evidence, name) is None]
+    wanted = f" Not measured yet: {'; '.join(dict.fromkeys(missing))}." if missing else ""
+    responses = [Section(f"Responses: {e.comparison.title}", drawings=_responses(snapshot, e)) for e in others]
+    return Section(
+        TITLE,
+        RESPONSES + wanted,
+        list(_tables(snapshot, evidence)),
+        [*_responses(snapshot, first), *(replace(each, caption=f"{each.title}. {each.caption}") for each in shown)],
+        [fold for fold in responses if fold],
+    )
+
+
+def best(snapshot: Snapshot, evidence: Sequence[Evidence], name: str) -> Found | None:
+    """The first of all sources of which a table has a plain network and its residual twin; else the first that it has.
+
+    Networks that others published stand behind full protocols of ours, and before those that are scaled down.
+    """
+    having = [found for found in _sources(snapshot, evidence, name) if not of_comparison(found[1], found[0]).empty]
+    both = (found for found in having if len(pair(found[1], found[0])) > 1)
+    return next(both, having[0] if having else None)
+
+
+def _sources(snapshot: Snapshot, evidence: Sequence[Evidence], name: str) -> list[Found]:
+    table = getattr(snapshot, name)
+    ours = [(e, table) for e in evidence]
+    theirs = getattr(snapshot.public, name, None)
+    public = public_if_any(snapshot.public)
+    if theirs is None or public is None:
+        return ours
+    full = sum(not e.is_scaled_down for e in evidence)
+    return [*ours[:full], (public, theirs), *ours[full:]]
+
+
+def unshown(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Drawing]:
+    """The figures of all other comparisons, which have files and no place in the page."""
+    probed = _probed(snapshot, evidence)
+    for e in evidence:
+        if e is not probed and not of_comparison(snapshot.deeper, e).empty:
+            yield from _probes(e, snapshot)
+    for name, (draw, _) in FIGURES.items():
+        shown, found = best(snapshot, evidence, name), getattr(snapshot, name)
+        yield from (draw(found, e) for e in evidence if not (shown and e is shown[0]) and len(pair(found, e)) > 1)
+
+
+def _figures(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Drawing]:
+    if probed := _probed(snapshot, evidence):
+        yield from _probes(probed, snapshot)
+    for name, (draw, _) in FIGURES.items():
+        if found := best(snapshot, evidence, name):
+            yield draw(found[1], found[0])
+    yield from filter(None, (deepened(snapshot, dataset) for dataset in FROM_COPY))
+
+
+def _probed(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Evidence | None:
+    """The comparison of ours whose gradients are shown: those of public networks are not known before training."""
+    having = [e for e in evidence if not of_comparison(snapshot.deeper, e).empty]
+    both = (e for e in having if len(pair(snapshot.deeper, e)) > 1)
+    return next(both, having[0] if having else None)
+
+
+def _probes(e: Evidence, snapshot: Snapshot) -> list[Drawing]:
+    return [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e, snapshot.deeper)]
+
+
+def _tables(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Table]:
+    if probed := _probed(snapshot, evidence):
+        yield from (gradient_table(snapshot.signals, probed), deeper_table(snapshot.deeper, probed))
+    if mistaken := best(snapshot, evidence, "mistakes"):
+        table = mistakes_table(mistaken[1], mistaken[0])
+        yield from [table] if table.rows else []
+
+
+def _responses(snapshot: Snapshot, e: Evidence) -> list[Drawing]:
+    return fig7(snapshot.responses, e, snapshot.public if e.comparison == CIFAR else None)
