@@ -65,8 +65,8 @@ WARMUP_WINDOW = 50  # steps whose training error decides whether the warm-up end
 WARMUP_DEPTH = 110  # Sec. 4.2: the residual networks from this depth on start at `warmup_lr`
 WARMUP_LIMIT = 8_000  # steps, 20 times the paper's: a warm-up that lasts longer ends the run, which has failed
 WARMUP_ERROR = 80.0  # Sec. 4.2: until the training error is below 80 %
-# Recipes whose deep residual networks warm up, by data set: all of CIFAR-10's but footnote 5's. Plain networks start at
-# 0.1, as the paper says of its plain nets; `warmup` is the recipe that warms up any.
+# Recipes whose deep residual networks warm up, by data set: all of CIFAR-10's but footnote 5's and that of copies of
+# trained networks. Plain networks start at 0.1, as the paper says of its plain nets; `warmup` warms up any.
 WARMED_UP = {
     "cifar10": ("paper", "paper45k", "long", "mini", "eighth", "nodecaybn", "smoke"),
 }

@@ -70,7 +70,7 @@ def test_the_global_batch_is_the_constant() -> None:
 
 
 def test_an_unknown_recipe_is_named() -> None:
-    known = "paper, paper45k, long, mini, eighth, nowarmup, warmup, smoke"
+    known = "paper, paper45k, long, mini, deepened, eighth, nodecaybn, nowarmup, warmup, smoke"
     with pytest.raises(InputError, match=f"'quick' is unknown; choose one of: {known}"):
         recipe_for(Spec("cifar10", 20, "A", "quick"))
 
@@ -80,7 +80,7 @@ def test_the_warm_up_is_that_of_110_layers_on_cifar10_but_for_footnote_5() -> No
         of_any = 80.0 if recipe == "warmup" else None
         assert recipe_for(Spec("cifar10", 56, "A", recipe)).warmup_error == of_any
         assert recipe_for(Spec("cifar10", 110, "none", recipe)).warmup_error == of_any, "plain-110 starts at 0.1"
-        wanted = None if recipe == "nowarmup" else 80.0
+        wanted = None if recipe in ("nowarmup", "deepened") else 80.0  # a copy of a trained network needs none
         assert recipe_for(Spec("cifar10", 110, "A", recipe)).warmup_error == wanted, recipe
     assert recipe_for(Spec("digits", 110, "A")).warmup_error is None
     assert recipe_for(Spec("imagenet", 152, "B")).warmup_error is None

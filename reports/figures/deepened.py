@@ -11,7 +11,7 @@ import pandas as pd
 from reports.figures.series import Label, Mark, Panel, Series
 from reports.figures.style import NARROW, Drawing
 from reports.gathering.snapshot import Snapshot
-from reports.judging.evidence import DATASETS, Net
+from reports.judging.comparison import DATASETS, Net
 from study.recipes import FROM_COPY, RECIPES
 from study.spec import Spec, title
 

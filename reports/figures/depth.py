@@ -11,7 +11,8 @@ from reports.figures.series import FINAL, PLAIN_NETS, RESIDUAL_NETS, Label, Pane
 from reports.figures.style import NARROW, Drawing
 from reports.figures.words import degradation, ends, extremes, finals
 from reports.gathering.snapshot import Snapshot
-from reports.judging.evidence import CIFAR, Comparison, Evidence, Net
+from reports.judging.comparison import CIFAR, Comparison, Net
+from reports.judging.evidence import Evidence
 from reports.judging.public import public_if_any
 from reports.paper import numbers as paper
 from study.recipes import RECIPES

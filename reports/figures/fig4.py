@@ -8,7 +8,8 @@ from reports.figures.fig6 import LINES, NO_RUN, WIDE_LINES, error_panel
 from reports.figures.series import error_series, paper_error_series
 from reports.figures.style import NARROW, Drawing
 from reports.figures.words import degradation, ends
-from reports.judging.evidence import Evidence, Net
+from reports.judging.comparison import Net
+from reports.judging.evidence import Evidence
 from reports.paper import numbers as paper
 
 KINDS: dict[str, tuple[Net, ...]] = {

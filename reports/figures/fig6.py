@@ -20,7 +20,8 @@ from reports.figures.series import (
 )
 from reports.figures.style import NARROW, Drawing
 from reports.figures.words import degradation, ends, extremes, finals
-from reports.judging.evidence import CIFAR, Evidence, Net
+from reports.judging.comparison import CIFAR, Net
+from reports.judging.evidence import Evidence
 from reports.judging.plan import plan
 from reports.paper import numbers as paper
 from study.recipes import RECIPES

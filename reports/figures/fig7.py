@@ -18,7 +18,8 @@ from reports.figures.series import (
 )
 from reports.figures.style import Drawing
 from reports.gathering.public import Public
-from reports.judging.evidence import CIFAR, Evidence, Net
+from reports.judging.comparison import CIFAR, Net
+from reports.judging.evidence import Evidence
 from reports.judging.public import public_evidence
 from reports.tables.probes import nets_of, of_comparison
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from reports.figures.maps import Map, Maps, cloud, field, picture
 from reports.figures.series import Panel, Series, end_labels
 from reports.figures.style import NARROW, Drawing
-from reports.judging.evidence import Evidence, Net
+from reports.judging.comparison import Net
+from reports.judging.evidence import Evidence
 from reports.tables.probes import nets_of, of_comparison, of_net
 
 ROW = 8  # filters side by side

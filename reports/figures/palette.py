@@ -11,7 +11,7 @@ from functools import cache
 
 from matplotlib.colors import to_hex, to_rgb
 
-from reports.judging.evidence import Net
+from reports.judging.comparison import Net
 
 WHITE, DARK = "#ffffff", "#0d1117"
 INK, GREY, LINE = "#000000", "#6e7781", "#d0d7de"  # text and axes; the paper's and others' points; grid lines

@@ -10,7 +10,8 @@ import pandas as pd
 from reports.figures.fig7 import PLACES
 from reports.figures.series import EXTREMES, Label, Level, Mark, Panel, Series, end_labels, run_series
 from reports.figures.style import Drawing
-from reports.judging.evidence import Evidence, Net
+from reports.judging.comparison import Net
+from reports.judging.evidence import Evidence
 from reports.tables.probes import gradient_ratio, nets_of, of_comparison, of_net
 
 MOMENTS = {"start": "before training", "one step": "after one step", "now": "after training"}

@@ -11,7 +11,8 @@ from typing import Literal
 
 import pandas as pd
 
-from reports.judging.evidence import Evidence, Net
+from reports.judging.comparison import Net
+from reports.judging.evidence import Evidence
 from reports.paper import numbers as paper
 from reports.tables.probes import of_comparison, of_net
 from study.spec import Family

@@ -11,7 +11,8 @@ from statistics import mean
 import pandas as pd
 
 from reports.figures.series import FINAL
-from reports.judging.evidence import Evidence, Net
+from reports.judging.comparison import Net
+from reports.judging.evidence import Evidence
 from reports.tables.formats import FEW, each_or_mean
 
 

@@ -1,6 +1,7 @@
 """Which claims of the paper hold? Claims are functions of the evidence that return a finding.
 
-evidence.py  comparable runs and their metrics
+comparison.py which runs may be compared
+evidence.py  their metrics, as claims look at them
 claim.py     a claim, a finding, and the decorator that declares a claim
 forms.py     the forms of a statement: a trend, an order, a margin, a limit, a count
 cifar.py, imagenet.py, counted.py  the claims

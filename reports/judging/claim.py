@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from reports.judging.evidence import Comparison, Evidence
+from reports.judging.comparison import Comparison
+from reports.judging.evidence import Evidence
 from reports.judging.plan import Cap, Planned, plan
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "toy", "missing"]

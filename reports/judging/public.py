@@ -17,7 +17,8 @@ from reports.gathering.public import Public
 from reports.judging.cifar import nets_in_scope
 from reports.judging.claim import Claim, Finding
 from reports.judging.claims import CLAIMS, give_verdict
-from reports.judging.evidence import CIFAR, Evidence
+from reports.judging.comparison import CIFAR
+from reports.judging.evidence import Evidence
 
 # Our metrics, and the images on which a public network's errors are counted for them.
 SPLITS = {"test_error": "test", "train_error": "train_augmented", "as_is_error": "train"}

@@ -12,7 +12,8 @@ import pandas as pd
 
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Claim, Finding
-from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence, Net
+from reports.judging.comparison import CIFAR, IMAGENET, Comparison, Net
+from reports.judging.evidence import Evidence
 from reports.judging.peers import public_reruns
 from reports.judging.plan import plan
 from reports.judging.public import public_evidence

@@ -12,7 +12,8 @@ import pandas as pd
 from reports.figures.palette import kind
 from reports.gathering.add import shorten
 from reports.gathering.snapshot import Snapshot
-from reports.judging.evidence import CIFAR, Comparison, Evidence
+from reports.judging.comparison import CIFAR, Comparison
+from reports.judging.evidence import Evidence
 from reports.judging.plan import plan
 from reports.judging.public import public_evidence
 from reports.paper import numbers as paper

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.judging.claim import Finding
-from reports.judging.evidence import Comparison
+from reports.judging.comparison import Comparison
 from reports.page.answer import Findings
 from study.spec import InputError
 

@@ -13,7 +13,8 @@ from reports.figures.fig7 import fig7
 from reports.figures.learned import FIGURES, pair
 from reports.figures.style import Drawing
 from reports.gathering.snapshot import Snapshot
-from reports.judging.evidence import CIFAR, Evidence
+from reports.judging.comparison import CIFAR
+from reports.judging.evidence import Evidence
 from reports.judging.public import public_if_any
 from reports.page.model import Section
 from reports.tables.probes import deeper_table, gradient_table, mistakes_table, of_comparison

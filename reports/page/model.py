@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reports.figures.style import Drawing
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Finding
-from reports.judging.evidence import Comparison
+from reports.judging.comparison import Comparison
 from reports.page.answer import Answer, Findings
 from reports.page.found import Found
 from reports.page.scoreboard import Tile

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.judging.evidence import CIFAR, IMAGENET, Evidence
+from reports.judging.comparison import CIFAR, IMAGENET
+from reports.judging.evidence import Evidence
 from reports.page.model import Report
 from reports.paper import numbers as paper
 from reports.tables import cifar

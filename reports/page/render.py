@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from reports.figures.style import palette_css
 from reports.figures.svg import SVG_CSS
 from reports.judging.claim import Claim, Finding
-from reports.judging.evidence import CIFAR, IMAGENET, Comparison
+from reports.judging.comparison import CIFAR, IMAGENET, Comparison
 from reports.judging.peers import public_reruns
 from reports.page.curves import curves
 from reports.page.model import Report

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reports.judging.claim import Claim, Finding
 from reports.judging.claims import CLAIMS
-from reports.judging.evidence import Comparison
+from reports.judging.comparison import Comparison
 from reports.judging.paired import PublicReruns
 from reports.judging.peers import public_reruns
 from reports.page.answer import Findings

@@ -13,7 +13,8 @@ from reports.gathering.public import count
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Finding
 from reports.judging.claims import judge_all
-from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
+from reports.judging.comparison import CIFAR, IMAGENET, Comparison
+from reports.judging.evidence import Evidence
 from reports.judging.public import judge_public, public_if_any
 from reports.page.answer import Findings, answers
 from reports.page.found import FILE, Found, read_found

@@ -9,7 +9,8 @@ import pandas as pd
 
 from reports.gathering.snapshot import LAST_PARTS, PARTS
 from reports.gathering.tables import RECALIBRATED
-from reports.judging.evidence import Evidence, Net
+from reports.judging.comparison import Net
+from reports.judging.evidence import Evidence
 from reports.judging.plan import plan
 from reports.judging.replication import replication
 from reports.paper import numbers as paper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.judging.evidence import Comparison
+from reports.judging.comparison import Comparison
 from reports.tables.formats import devices, duration, linked
 from reports.tables.table import Table, TableCell, numbers
 

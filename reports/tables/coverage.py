@@ -7,7 +7,8 @@ from typing import NamedTuple, cast
 
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claims import CLAIMS
-from reports.judging.evidence import Comparison, Evidence, Net
+from reports.judging.comparison import Comparison, Net
+from reports.judging.evidence import Evidence
 from reports.tables.cifar import in_order, trained
 from study.spec import Dataset, InputError, Shortcut, Spec
 

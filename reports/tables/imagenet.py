@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.gathering.tables import RECALIBRATED
+from reports.judging.comparison import Net
 from reports.judging.ensembles import Ensemble, ensembles
-from reports.judging.evidence import Evidence, Net
+from reports.judging.evidence import Evidence
 from reports.paper import numbers as paper
 from reports.tables.formats import NONE, anchor, percent
 from reports.tables.ours import ours, values_of

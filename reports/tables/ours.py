@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from reports.judging.evidence import Evidence, Net, failed_runs
+from reports.judging.comparison import Net
+from reports.judging.evidence import Evidence, failed_runs
 from reports.tables.formats import linked, spread
 from reports.tables.table import TableCell
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.judging.evidence import Evidence, Net
+from reports.judging.comparison import Net
+from reports.judging.evidence import Evidence
 from reports.tables.cifar import in_order
 from reports.tables.formats import linked
 from reports.tables.table import Table, TableCell, numbers

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reports.judging.evidence import METRICS, Evidence, Net
+from reports.judging.comparison import Net
+from reports.judging.evidence import METRICS, Evidence
 from reports.judging.paired import Effect, paired
 from reports.paper import numbers as paper
 from reports.tables.formats import NONE, anchor, effect, percent, short

@@ -76,13 +76,12 @@ class RunLock:
             raise Lost(f"{self._path.parent} was removed, or taken over by another process")
 
     def remove(self) -> None:
-        """Give the lock back, if it is held, without its files, and without the folder if nothing else is in it."""
+        """Give the lock back, if it is held, and remove its files."""
         if not self._local.is_locked:
             return
         self._lease.release()
         with suppress(OSError):
             self._path.unlink()  # while it is held: a process that waits for it makes another
-            self._path.parent.rmdir()
         self._local.release()
 
     def release(self) -> None:

@@ -69,6 +69,7 @@ class Record:
         self.folder = runs / (name or spec.name)
         self.checkpoint = self.folder / "checkpoints" / "last.ckpt"
         self._lock = RunLock(self.folder)
+        self._made: list[Path] = []  # the folders that were made for it
         self.faults: list[str] = []
         self._last = -1  # the step of the last line
 
@@ -89,6 +90,7 @@ class Record:
             Taken: Another process trains this run.
             InputError: The folder cannot be written.
         """
+        self._made += [folder for folder in (self.folder, self.folder.parent) if not folder.exists()]
         try:
             self._lock.acquire()
         except OSError as error:
@@ -148,6 +150,9 @@ class Record:
         """Release the lock, if it is held; nothing stays of a run that could not be started."""
         if not (self.folder / "provenance.json").exists():
             self._lock.remove()
+            for folder in self._made:
+                with suppress(OSError):  # another process has started in it
+                    folder.rmdir()
         self._lock.release()
 
     def append(self, row: Mapping[str, Any]) -> bool:

@@ -141,7 +141,7 @@ DAMAGED: dict[str, tuple[Damage, str]] = {
     "a text of 10,000 letters": (value("provenance.json", device="x" * 10_000), "provenance.json: device: "),
     "responses of unequal length": (value("responses.json", std=[]), "responses.json: it: Value error, 1 layers"),
     "responses of text": (value("responses.json", std=["high"]), "responses.json: std.0: "),
-    "probes of another kind": (text("probes.json", '{"a": 1}'), "probes.json: signals: Field required"),
+    "probes of another kind": (text("probes.json", '{"signals": [{}]}'), "probes.json: signals.0.layer: "),
     "a confusion matrix of others": (text("confusion.json", MATRIX), "its confusion matrix has 360 images"),
     "another cell's factors": (value("spec.json", depth=20), "spec.json is missing or names another cell"),
     "no factors": (text("spec.json", "[]"), "spec.json: not an object"),

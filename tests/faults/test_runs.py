@@ -15,8 +15,8 @@ from study.recording.record import DIVERGED, Record
 from study.recording.run import Run
 from study.spec import MachineError
 from study.sweeps import local
+from study.training import train as training
 from study.training.failures import machine_errors
-from study.training.train import train as train_here
 from tests.faults.pausing import one_line
 from tests.faults.steep import STEEP
 from tests.support import CELL, SPEC, run, train
@@ -30,9 +30,18 @@ def steep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(recipes.RECIPES["digits"], "smoke", STEEP)
 
 
+def train_here(machine: MachineOptions) -> int:
+    """Train the cell in this process."""
+    record = Record(machine.runs, SPEC)
+    try:
+        return training.train(record, machine)
+    finally:
+        record.close()
+
+
 def test_a_loss_that_is_no_number_ends_the_run(steep: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     machine = MachineOptions(runs=tmp_path, wandb="disabled", precision="32", step="plain")
-    assert train_here(SPEC, machine) == DIVERGED == 3
+    assert train_here(machine) == DIVERGED == 3
     record = Record(tmp_path, SPEC)
     said = capsys.readouterr()
     assert said.err.count("\n") == 1 and "has diverged: its loss is no longer a number at step 5" in said.err
@@ -46,7 +55,7 @@ def test_a_loss_that_is_no_number_ends_the_run(steep: None, tmp_path: Path, caps
     assert isinstance(found, Run) and found.state == "diverged"
     assert local.run([SPEC], machine, 1) == 0, "a sweep goes on: the cell has an outcome"
     assert "diverged" in capsys.readouterr().out
-    assert train_here(SPEC, machine) == DIVERGED and "move" in capsys.readouterr().err
+    assert train_here(machine) == DIVERGED and "move" in capsys.readouterr().err
 
 
 @pytest.mark.process

@@ -79,7 +79,7 @@ def test_a_run_that_began_in_what_this_machine_lacks_says_so(tmp_path: Path) -> 
     record.open({"precision": "32", "tf32": True, "step_path": "graph", "recipe": {}, "data_fingerprint": ""})
     record.close()
     with pytest.raises(InputError, match="began with --precision=tf32 --step=graph, which cannot go on here: "):
-        train(SPEC, MachineOptions(runs=tmp_path, wandb="disabled"))
+        train(record, MachineOptions(runs=tmp_path, wandb="disabled"))
 
 
 @cpu_only

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports.gathering import snapshot
 from reports.gathering.public import Public
-from reports.judging.evidence import CIFAR
+from reports.judging.comparison import CIFAR
 from reports.page import render
 from reports.page.curves import MOST_POINTS, curves
 from reports.page.sections import report

@@ -12,7 +12,8 @@ import pytest
 from reports.gathering import snapshot
 from reports.judging.claim import Claim
 from reports.judging.claims import CLAIMS
-from reports.judging.evidence import Evidence, Net
+from reports.judging.comparison import Net
+from reports.judging.evidence import Evidence
 from reports.page import exhibits
 from study.sweeps.grid import cells
 from tests.support import ROOT

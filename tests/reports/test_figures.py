@@ -28,7 +28,8 @@ from reports.figures.style import NARROW, WIDE, Drawing
 from reports.figures.svg import path
 from reports.figures.words import values
 from reports.gathering import snapshot
-from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence, Net
+from reports.judging.comparison import CIFAR, IMAGENET, Comparison, Net
+from reports.judging.evidence import Evidence
 from reports.page import render
 from reports.page.model import Section
 from reports.page.sections import report

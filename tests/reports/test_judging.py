@@ -12,7 +12,8 @@ from reports.gathering import snapshot
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Claim, Finding
 from reports.judging.claims import CLAIMS, UNDECIDED, judge_all
-from reports.judging.evidence import CIFAR, IMAGENET, METRICS, Comparison, Evidence
+from reports.judging.comparison import CIFAR, IMAGENET, Comparison
+from reports.judging.evidence import METRICS, Evidence
 from reports.judging.plan import plan
 from tests.support import ROOT
 

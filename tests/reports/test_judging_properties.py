@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from reports.gathering import snapshot
 from reports.judging.claim import Claim, Finding
 from reports.judging.claims import CLAIMS, judge_all
-from reports.judging.evidence import CIFAR, METRICS, Evidence
+from reports.judging.comparison import CIFAR
+from reports.judging.evidence import METRICS, Evidence
 from reports.judging.plan import plan
 from tests.support import ROOT
 

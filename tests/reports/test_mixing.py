@@ -10,7 +10,8 @@ import pytest
 from reports.gathering import snapshot
 from reports.judging.claim import Finding
 from reports.judging.claims import CLAIMS, judge_all
-from reports.judging.evidence import CIFAR, Evidence
+from reports.judging.comparison import CIFAR
+from reports.judging.evidence import Evidence
 from tests.support import ROOT
 
 WHOLE = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")

@@ -16,8 +16,9 @@ from reports.gathering.snapshot import Snapshot
 from reports.gathering.tables import RUN_COLUMNS
 from reports.judging.claim import Finding
 from reports.judging.claims import CLAIMS, judge_all
+from reports.judging.comparison import CIFAR, IMAGENET
 from reports.judging.ensembles import Ensemble, ensembles
-from reports.judging.evidence import CIFAR, IMAGENET, Evidence
+from reports.judging.evidence import Evidence
 from reports.tables import cifar, imagenet
 from reports.tables.table import Table, text
 from study.spec import Spec

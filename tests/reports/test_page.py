@@ -14,7 +14,8 @@ import pytest
 
 from reports.gathering import snapshot
 from reports.judging.claims import CLAIMS
-from reports.judging.evidence import CIFAR, IMAGENET, Comparison, Evidence
+from reports.judging.comparison import CIFAR, IMAGENET, Comparison
+from reports.judging.evidence import Evidence
 from reports.page import render
 from reports.page.sections import report
 from reports.tables import cifar, imagenet

@@ -13,7 +13,8 @@ from scipy import stats
 
 from reports.gathering.gather import gather
 from reports.judging.claims import CLAIMS
-from reports.judging.evidence import CIFAR, IMAGENET, Evidence
+from reports.judging.comparison import CIFAR, IMAGENET
+from reports.judging.evidence import Evidence
 from reports.judging.paired import Effect, Peers, above, page_trend, paired, peers_of, rises, within
 from reports.judging.peers import BY_CLAIM, PLAIN, RESIDUAL, PublicReruns, public_reruns
 from reports.page.render import texts

@@ -19,7 +19,8 @@ from reports.figures.fig7 import fig7
 from reports.gathering import snapshot
 from reports.gathering.public import Public, read_public
 from reports.gathering.public_records import read_records
-from reports.judging.evidence import CIFAR, Evidence
+from reports.judging.comparison import CIFAR
+from reports.judging.evidence import Evidence
 from reports.judging.public import judge_public, public_evidence
 from reports.page import render
 from reports.page.model import Report

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from reports.gathering import snapshot
-from reports.judging.evidence import CIFAR, Evidence
+from reports.judging.comparison import CIFAR
+from reports.judging.evidence import Evidence
 from reports.judging.plan import plan
 from reports.judging.replication import replication
 from reports.paper import numbers as paper

@@ -15,7 +15,7 @@ import pytest
 from reports.__main__ import run as reports
 from reports.gathering import snapshot
 from reports.gathering.gather import gather
-from reports.judging.evidence import CIFAR
+from reports.judging.comparison import CIFAR
 from reports.page import readme, render
 from reports.page.found import read_found
 from reports.page.sections import report

@@ -297,6 +297,7 @@ def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding
         "STUDY_CHECKPOINT_EVERY": "0",
         "STUDY_RUNS": str(tmp_path / "runs"),
         "STUDY_DATA": str(tmp_path / "d"),
+        "STUDY_SIGNALS": "False",
         "STUDY_ARTIFACT": "final",
         "STUDY_CHANGES": "refuse",
     }
