@@ -87,7 +87,7 @@ def lesions(found: pd.DataFrame, e: Evidence) -> Drawing:
         panels.append(Panel(f"{title}: test error (%)", tuple(series), "number", ticks, (0, most), (0, 100), labels))
     caption = (
         f"Test error with blocks replaced by their shortcuts, in plain nets by the identity, and with blocks of one "
-        f"stage in each other's place; median of three random choices, 1,000 test images; {e.said}."
+        f"stage in each other's place; median of three random choices, at most 1,000 test images; {e.said}."
     )
     title = _without(e, panels[0].series)
     return Drawing(f"lesions-{e.slug}", title, caption, f"{title}.", tuple(panels), len(panels))
@@ -128,9 +128,10 @@ def alignment(found: pd.DataFrame, e: Evidence) -> Drawing:
     ]
     within = [f"{np.nanmean(grid):.2f} within {e.title(a)}" for (a, b), grid in grids.items() if a == b]
     between = [f"{np.nanmean(grid):.2f} between the two" for (a, b), grid in grids.items() if a != b]
-    title = f"Blocks represent 1,000 test images alike: mean CKA {', '.join([*within, *between])}"
+    title = f"Blocks represent the test images alike: mean CKA {', '.join([*within, *between])}"
     caption = (
-        f"Linear centred kernel alignment of the outputs of all pairs of blocks, unbiased; the stem is first; {e.said}."
+        "Linear centred kernel alignment, unbiased, of the outputs of all pairs of blocks on at most 1,000 test images; "
+        f"the stem is first; {e.said}."
     )
     return _maps(f"alignment-{e.slug}", title, caption, maps, 3)
 
@@ -157,8 +158,8 @@ def embeddings(found: pd.DataFrame, e: Evidence) -> Drawing:
     said = " and ".join(f"{share:.0%} in {e.title(net)}" for net, share in last.items())
     title = f"After the last block the nearest image in the plane is of the same class for {said}"
     caption = (
-        "1,000 test images by class (colours), embedded by t-SNE of their 50 first principal components after the stem "
-        f"and three blocks along the depth; {e.said}, first seed."
+        "At most 1,000 test images by class (colours), embedded by t-SNE of their 50 first principal components, after "
+        f"the stem and three blocks along the depth; {e.said}, first seed."
     )
     return _maps(f"embeddings-{e.slug}", title, caption, maps, max(1, len(maps) // max(1, len(nets))))
 

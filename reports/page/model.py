@@ -29,6 +29,7 @@ class Section:
         folds: Parts that are folded until a reader opens them.
         coverage: Which networks have runs.
         is_folded: Whether all of it is folded.
+        is_linked: Whether a page links to the files of its figures in place of showing them.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Section:
     folds: Sequence[Section] = ()
     coverage: Coverage | None = None
     is_folded: bool = False
+    is_linked: bool = False
 
     @property
     def anchor(self) -> str:

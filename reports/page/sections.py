@@ -97,11 +97,11 @@ def _sections(snapshot: Snapshot, shown: Sequence[Comparison]) -> Iterator[Secti
 
 
 def _fig6(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
-    """Error against step: the paper's protocol first, all others folded; the page's script draws them together."""
+    """Error against step by the paper's protocol; the page's script draws the others, whose still figures are files."""
     first, *others = evidence
     drawings = [*fig1(snapshot.history, first), fig6(snapshot.history, first, public_if_any(snapshot.public))]
-    curves = [(e, fig6(snapshot.history, e)) for e in others]
-    folds = [Section(f"Curves: {e.comparison.title}", drawings=[drawing]) for e, drawing in curves if drawing.panels]
+    curves = [drawing for drawing in (fig6(snapshot.history, e) for e in others) if drawing.panels]
+    folds = [Section("The same of other protocols", drawings=curves, is_linked=True)] if curves else []
     return Section("Fig. 6: error against step", drawings=drawings, folds=folds)
 
 

@@ -82,7 +82,11 @@ def test_two_processes_given_one_cell_agree(tmp_path: Path, pause: Pause) -> Non
 
 @pytest.mark.process
 def test_a_run_that_cannot_start_leaves_its_cell_to_the_next(tmp_path: Path) -> None:
-    one_line(train(tmp_path / "runs", "--dataset=cifar10", "--precision=32", f"--data={tmp_path}"), 2, "study prepare cifar10")
+    one_line(
+        train(tmp_path / "runs", "--dataset=cifar10", "--precision=32", f"--data={tmp_path}"),
+        2,
+        "study prepare cifar10",
+    )
     assert not (tmp_path / "runs").exists()
     for _ in range(20):  # the next waits for the lock while it is removed
         record, following = Record(tmp_path, SPEC), RunLock(tmp_path / SPEC.name)
