@@ -130,7 +130,7 @@ def alignment(found: pd.DataFrame, e: Evidence) -> Drawing:
     between = [f"{np.nanmean(grid):.2f} between the two" for (a, b), grid in grids.items() if a != b]
     title = f"Blocks represent the test images alike: mean CKA {', '.join([*within, *between])}"
     caption = (
-        "Linear centred kernel alignment, unbiased, of the outputs of all pairs of blocks on at most 1,000 test images; "
+        "Linear centred kernel alignment, unbiased, of all pairs of blocks for at most 1,000 test images; "
         f"the stem is first; {e.said}."
     )
     return _maps(f"alignment-{e.slug}", title, caption, maps, 3)
