@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import pandas as pd
 
@@ -33,24 +32,38 @@ Found = tuple[Evidence, pd.DataFrame]  # some runs, and what was measured of the
 
 
 def learned_section(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
-    """Responses by the paper's protocol, then a figure for each question; what is not measured yet is said.
+    """Responses by the paper's protocol, and folded, under its finding, a figure for each question.
 
     Args:
         snapshot: The runs.
         evidence: The comparisons on CIFAR's family of networks, the paper's first.
     """
     first, *others = evidence
-    shown = list(_figures(snapshot, evidence))
     missing = [needs for name, (_, needs) in FIGURES.items() if best(snapshot, evidence, name) is None]
     wanted = f" Not measured yet: {'; '.join(dict.fromkeys(missing))}." if missing else ""
     responses = [Section(f"Responses: {e.comparison.title}", drawings=_responses(snapshot, e)) for e in others]
-    return Section(
-        TITLE,
-        RESPONSES + wanted,
-        list(_tables(snapshot, evidence)),
-        [*_responses(snapshot, first), *(replace(each, caption=f"{each.title}. {each.caption}") for each in shown)],
-        [fold for fold in responses if fold],
-    )
+    folds = [*_findings(snapshot, evidence), *(fold for fold in responses if fold)]
+    return Section(TITLE, RESPONSES + wanted, drawings=_responses(snapshot, first), folds=folds)
+
+
+def _findings(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Section]:
+    """A part for each figure, whose heading is what it shows."""
+    yield from (_part(each) for dataset in FROM_COPY if (each := deepened(snapshot, dataset)))
+    if probed := _probed(snapshot, evidence):
+        gradients, blocks = _probes(probed, snapshot)
+        yield _part(gradients, gradient_table(snapshot.signals, probed))
+        yield _part(blocks, deeper_table(snapshot.deeper, probed))
+    for name, (draw, _) in FIGURES.items():
+        if found := best(snapshot, evidence, name):
+            yield _part(draw(found[1], found[0]))
+    mistaken = best(snapshot, evidence, "mistakes")
+    table = mistakes_table(mistaken[1], mistaken[0]) if mistaken else None
+    if table and table.rows:
+        yield Section(table.title, tables=[table])
+
+
+def _part(drawing: Drawing, *tables: Table) -> Section:
+    return Section(drawing.title, drawings=[drawing], tables=tables, name=drawing.name)
 
 
 def best(snapshot: Snapshot, evidence: Sequence[Evidence], name: str) -> Found | None:
@@ -85,15 +98,6 @@ def unshown(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Drawin
         yield from (draw(found, e) for e in evidence if not (shown and e is shown[0]) and len(pair(found, e)) > 1)
 
 
-def _figures(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Drawing]:
-    if probed := _probed(snapshot, evidence):
-        yield from _probes(probed, snapshot)
-    for name, (draw, _) in FIGURES.items():
-        if found := best(snapshot, evidence, name):
-            yield draw(found[1], found[0])
-    yield from filter(None, (deepened(snapshot, dataset) for dataset in FROM_COPY))
-
-
 def _probed(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Evidence | None:
     """The comparison of ours whose gradients are shown: those of public networks are not known before training."""
     having = [e for e in evidence if not of_comparison(snapshot.deeper, e).empty]
@@ -103,14 +107,6 @@ def _probed(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Evidence | None
 
 def _probes(e: Evidence, snapshot: Snapshot) -> list[Drawing]:
     return [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e, snapshot.deeper)]
-
-
-def _tables(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Table]:
-    if probed := _probed(snapshot, evidence):
-        yield from (gradient_table(snapshot.signals, probed), deeper_table(snapshot.deeper, probed))
-    if mistaken := best(snapshot, evidence, "mistakes"):
-        table = mistakes_table(mistaken[1], mistaken[0])
-        yield from [table] if table.rows else []
 
 
 def _responses(snapshot: Snapshot, e: Evidence) -> list[Drawing]:

@@ -29,6 +29,7 @@ class Section:
         folds: Parts that are folded until a reader opens them.
         coverage: Which networks have runs.
         is_folded: Whether all of it is folded.
+        name: Its link's target, where the heading has numbers that may change.
         is_linked: Whether a page links to the files of its figures in place of showing them.
     """
 
@@ -40,10 +41,13 @@ class Section:
     coverage: Coverage | None = None
     is_folded: bool = False
     is_linked: bool = False
+    name: str = ""
 
     @property
     def anchor(self) -> str:
         """The heading as a link's target; of an exhibit its name: ``fig6``, ``table6``."""
+        if self.name:
+            return self.name
         exhibit = re.match(r"(Fig|Table)\.? (\d+)", self.title)
         words = f"{exhibit[1]}{exhibit[2]}" if exhibit else self.title
         return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")

@@ -32,7 +32,7 @@ INTRODUCTION = (
 )
 KEYS = {"counted": "settled"}  # what claims.json has called a field since before it was renamed
 FIGURE_KINDS = ("svg", "png", "pdf")
-DRAWN = re.compile(r'<div class="panels">.*?</div>', re.DOTALL)
+DRAWN = re.compile(r'<div class="panels[^>]*>.*?</div>', re.DOTALL)
 
 
 def build(whole: Report, folder: Path, is_drawn: bool = True) -> list[Path]:

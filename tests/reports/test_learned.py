@@ -73,11 +73,11 @@ def test_every_part_reaches_the_snapshot(runs: Path, gathered: Snapshot) -> None
 def test_the_section_says_a_finding_for_each_figure(runs: Path, gathered: Snapshot) -> None:
     whole = report(gathered)
     section = next(section for section in whole.sections if section.title == TITLE)
-    named = {drawing.name: drawing for drawing in section.drawings}
+    parts = {part.name: part for part in section.folds if part.name}
+    named = {name: part.drawings[0] for name, part in parts.items()}
     expected = {"along", "lesions", "alignment", "embeddings", "landscape", "filters", "gradients", "blocks"}
     assert {f"{name}-digits-smoke" for name in expected} | {"deepened-digits"} <= set(named)
-    for name, drawing in named.items():
-        assert drawing.title in drawing.caption or name.startswith("fig7"), name
+    assert all(part.title == named[name].title for name, part in parts.items())
     assert "Not measured yet" not in section.text
     titles = " ".join(drawing.title for drawing in named.values())
     lines = [json.loads(line) for line in (runs / SPECS["none"].name / "signals.jsonl").read_text().splitlines()]
@@ -108,9 +108,7 @@ def test_what_is_missing_is_said(runs: Path, tmp_path: Path) -> None:
     (tmp_path / SPECS["A"].name / "signals.jsonl").unlink()
     section = next(section for section in report(gather(tmp_path)).sections if section.title == TITLE)
     assert "Not measured yet: `study probe` of a plain net and its residual twin" in section.text
-    assert [drawing.name for drawing in section.drawings if not drawing.name.startswith("fig7")] == [
-        "along-digits-smoke"
-    ]
+    assert [part.name for part in section.folds if part.name] == ["along-digits-smoke"]
 
 
 @pytest.mark.process

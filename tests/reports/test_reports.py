@@ -172,7 +172,7 @@ def test_what_was_found_is_tied_to_verdicts_and_a_sentence_that_no_longer_holds_
     assert not whole.found.outdated
     assert not any("{" in sentence for sentence in whole.found.sentences)
     entry = '[[found]]\nsays = "Up by {C06[digits-mini].effect:.1f}."\nholds = { "C06[digits-mini]" = "%s" }\n'
-    for direction, said in (("agrees", ("Up by 50.1.",)), ("disagrees", ())):
+    for direction, said in (("agrees", ("Up by 49.5.",)), ("disagrees", ())):
         (tmp_path / "found.toml").write_text(entry % direction)
         found = read_found(tmp_path / "found.toml", whole.judged, whole.tested)
         assert found.sentences == said and len(found.outdated) == (not said)
