@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from study.recording.files import read_json
+from study.recording.lock import FILES
 from study.recording.record import CLIENT, Record
 from study.recording.run import Run, read_run
 from study.spec import InputError, Spec
@@ -32,8 +33,18 @@ def divide(read: Mapping[str, Run | str]) -> tuple[list[Run], dict[str, str]]:
 
 
 def run_folders(runs: Path) -> list[Path]:
-    """The folders under `runs` that should be records, in the order of their names."""
-    return sorted(path for path in runs.iterdir() if path.is_dir() and path.name != CLIENT)
+    """The folders under `runs` that should be records, in the order of their names; not those of runs that start now."""
+    folders = (path for path in runs.iterdir() if path.is_dir() and path.name != CLIENT)
+    return sorted(path for path in folders if not _is_only_reserved(path))
+
+
+def _is_only_reserved(folder: Path) -> bool:
+    """Whether a folder holds the lock of a run and nothing else yet."""
+    try:
+        names = {path.name for path in folder.iterdir()}
+    except OSError:
+        return False  # which is said of it when it is read
+    return bool(names) and names <= FILES
 
 
 def read_folder(folder: Path) -> Run | str:

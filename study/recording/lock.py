@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, SoftFileLease, Timeout
 
+FILES = {".lock", ".lease"}
 MOMENT = 1.0  # seconds; `RunLock.holder` of another process takes the lock for a moment
 GLANCE = 0.2  # seconds that it waits itself, so that two who look at once do not take each other for a trainer
 LEASE = 60.0  # seconds without a heartbeat after which a process on another host counts as dead

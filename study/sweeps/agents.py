@@ -249,8 +249,9 @@ def _watch(workers: Sequence[_Worker], records: Sequence[Record]) -> None:
 
 def _show(record: Record, states: dict[str, str], display: Display) -> None:
     """Print a line if the state of a cell has changed, and update its progress bar."""
-    state, before = record.state(), states.get(record.spec.name, "missing")
-    where = record.provenance().get("slice") or ""
+    begun, before = record.provenance(), states.get(record.spec.name, "missing")
+    state = record.state() if begun else "missing"  # a run is reserved some seconds before it says where it is trained
+    where = begun.get("slice") or ""
     if state == "running":
         display.show(record, where)
     if state == before or (state == "interrupted" and before == "missing"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from study.recording.evaluation import Errors, Evaluation
 from study.recording.files import write_json
-from study.recording.folders import read_runs
+from study.recording.folders import read_runs, run_folders
 from study.recording.lock import Taken
 from study.recording.record import Record
 from study.spec import InputError, Spec
@@ -139,6 +139,15 @@ def test_a_folder_that_is_no_record_is_reported(tmp_path: Path) -> None:
     write_json(tmp_path / "digits-20-A-mini-s0" / "spec.json", SPEC.factors)
     found, unreadable = read_runs(tmp_path)
     assert not found and set(unreadable) == {"notes", "digits-20-A-mini-s0"}
+
+
+def test_a_run_that_is_only_reserved_is_no_record_yet(tmp_path: Path) -> None:
+    record = Record(tmp_path, SPEC)
+    record.reserve()
+    assert record.state() == "running" and run_folders(tmp_path) == []
+    record.close()
+    (tmp_path / "empty").mkdir()
+    assert [folder.name for folder in run_folders(tmp_path)] == ["empty"]
 
 
 def test_no_runs_folder_is_said(tmp_path: Path) -> None:
