@@ -41,8 +41,10 @@ def learned_section(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section
     first, *others = evidence
     missing = [needs for name, (_, needs) in FIGURES.items() if best(snapshot, evidence, name) is None]
     wanted = f" Not measured yet: {'; '.join(dict.fromkeys(missing))}." if missing else ""
-    responses = [Section(f"Responses: {e.comparison.title}", drawings=_responses(snapshot, e)) for e in others]
-    folds = [*_findings(snapshot, evidence), *(fold for fold in responses if fold)]
+    responses = Section(
+        "Responses by other protocols", drawings=[one for e in others for one in _responses(snapshot, e)]
+    )
+    folds = [*_findings(snapshot, evidence), *([responses] if responses else [])]
     return Section(TITLE, RESPONSES + wanted, drawings=_responses(snapshot, first), folds=folds)
 
 
@@ -53,13 +55,15 @@ def _findings(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Sect
         gradients, blocks = _probes(probed, snapshot)
         yield _part(gradients, gradient_table(snapshot.signals, probed))
         yield _part(blocks, deeper_table(snapshot.deeper, probed))
-    for name, (draw, _) in FIGURES.items():
-        if found := best(snapshot, evidence, name):
-            yield _part(draw(found[1], found[0]))
+    sources = {name: found for name in FIGURES if (found := best(snapshot, evidence, name))}
+    drawn = {name: FIGURES[name][0](found, e) for name, (e, found) in sources.items()}
+    filters = [drawn.pop("filters")] if "filters" in drawn else []
+    yield from map(_part, drawn.values())
     mistaken = best(snapshot, evidence, "mistakes")
     table = mistakes_table(mistaken[1], mistaken[0]) if mistaken else None
-    if table and table.rows:
-        yield Section(table.title, tables=[table])
+    tables = [table] if table and table.rows else []
+    if tables or filters:
+        yield Section("Which images depth costs, and the first filters", tables=tables, drawings=filters)
 
 
 def _part(drawing: Drawing, *tables: Table) -> Section:

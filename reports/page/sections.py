@@ -88,7 +88,8 @@ def _sections(snapshot: Snapshot, shown: Sequence[Comparison]) -> Iterator[Secti
     tiny = next((e for e in others if e.comparison.dataset == "tinyimagenet"), None)
     yield _imagenet(snapshot, own, tiny)
     for e in others:
-        yield Section(e.comparison.title, tables=[cifar.error_table(e)], drawings=[fig6(snapshot.history, e)])
+        tables, drawings = [cifar.error_table(e)], [fig6(snapshot.history, e)]
+        yield Section(e.comparison.title, "Errors at the end, and against step", tables, drawings, is_folded=True)
     yield _cost(snapshot)
     departures = f"{len(DEPARTURES)} departures and choices, each with the claims that it may touch"
     yield Section("Departures from the paper", departures, [sources.departure_table()], is_folded=True)
@@ -127,18 +128,19 @@ def _coverage(snapshot: Snapshot, shown: Sequence[Comparison]) -> Section:
 
 
 def _imagenet(snapshot: Snapshot, e: Evidence, tiny: Evidence | None) -> Section:
-    """Tables 1 to 5 and Fig. 4, with Tiny ImageNet in columns beside them; folded until there is a run of either."""
+    """Tables 1 to 5 and Fig. 4, with Tiny ImageNet in columns beside them; folded until there is a run on ImageNet."""
     comparison = e.comparison
     is_empty = comparison.of(snapshot.results).empty
+    beside = ", and those of Tiny ImageNet beside them" if tiny else ""
     folded = [imagenet.table1(), imagenet.table4(e), imagenet.table5(e)]
     return Section(
         "ImageNet: Tables 1 to 5, Fig. 4",
-        "No network has been trained on ImageNet yet: the paper's numbers." if is_empty else "",
+        f"No network has been trained on ImageNet yet: the paper's numbers{beside}." if is_empty else "",
         [imagenet.table2(e, tiny), imagenet.table3(e, tiny)],
         [fig4(snapshot.history, e)],
         [Section("Complexity, several scales, ensembles", tables=folded)],
         coverage(snapshot, [comparison]),
-        is_folded=is_empty and tiny is None,
+        is_folded=is_empty,
     )
 
 

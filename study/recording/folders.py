@@ -33,7 +33,7 @@ def divide(read: Mapping[str, Run | str]) -> tuple[list[Run], dict[str, str]]:
 
 
 def run_folders(runs: Path) -> list[Path]:
-    """The folders under `runs` that should be records, in the order of their names; not those of runs that start now."""
+    """The folders under `runs` that should be records, in the order of their names; not those of runs that start."""
     folders = (path for path in runs.iterdir() if path.is_dir() and path.name != CLIENT)
     return sorted(path for path in folders if not _is_only_reserved(path))
 
