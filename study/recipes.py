@@ -170,13 +170,13 @@ def decays_norms(spec: Spec) -> bool:
     return spec.recipe not in UNDECAYED.get(spec.dataset, ())
 
 
-def starts_from_copy(spec: Spec) -> bool:
-    """Whether a cell trains on from a copy of a trained network, so that it is no cell of a sweep.
+def starts_from_copy(dataset: str, recipe: str) -> bool:
+    """Whether a recipe trains on from a copy of a trained network, so that none of its cells belongs to a sweep.
 
-    >>> starts_from_copy(Spec("cifar10", 56, "A", "deepened"))
+    >>> starts_from_copy("cifar10", "deepened")
     True
     """
-    return spec.recipe in FROM_COPY.get(spec.dataset, ())
+    return recipe in FROM_COPY.get(dataset, ())
 
 
 def exhibits(spec: Spec) -> list[str]:

@@ -12,7 +12,7 @@ from reports.figures.series import Label, Mark, Panel, Series
 from reports.figures.style import NARROW, Drawing
 from reports.gathering.snapshot import Snapshot
 from reports.judging.comparison import DATASETS, Net
-from study.recipes import FROM_COPY, RECIPES
+from study.recipes import FROM_COPY, RECIPES, starts_from_copy
 from study.spec import Spec, title
 
 SPLITS = {"train": "training error (%)", "test": "test error (%)"}
@@ -81,7 +81,7 @@ def _same_schedule(dataset: str, recipe: str) -> list[str]:
     return [
         name
         for name, other in RECIPES[dataset].items()
-        if other == RECIPES[dataset][recipe] and name not in FROM_COPY.get(dataset, ())
+        if other == RECIPES[dataset][recipe] and not starts_from_copy(dataset, name)
     ]
 
 

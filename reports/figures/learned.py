@@ -14,10 +14,10 @@ from reports.figures.style import NARROW, Drawing
 from reports.judging.comparison import Net
 from reports.judging.evidence import Evidence
 from reports.tables.probes import nets_of, of_comparison, of_net
+from study.recording.along import APART
 
 ROW = 8  # filters side by side
 GRID = 255  # the largest coordinate of an embedding
-APART = 1_000.0  # gradients whose layers differ by more are called far apart
 CHANGES = {"removed": "blocks left out at random", "exchanged": "pairs of blocks exchanged at random"}
 Numbers = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.paper import numbers as paper
-from study.recipes import FROM_COPY, RECIPES
+from study.recipes import RECIPES, starts_from_copy
 from study.spec import FAMILIES, Family
 
 Net = tuple[int, str]  # depth and shortcut
@@ -39,7 +39,7 @@ class Comparison:
     @property
     def is_from_copy(self) -> bool:
         """Whether its networks started as copies of trained ones, so that they say nothing of the paper's claims."""
-        return self.recipe in FROM_COPY.get(self.dataset, ())
+        return starts_from_copy(self.dataset, self.recipe)
 
     @property
     def name(self) -> str:

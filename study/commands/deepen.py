@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     follow_sweep()
     parent = Record.at(options.folder)
     spec = replace(parent.spec, depth=options.depth, recipe=options.recipe)
-    if not starts_from_copy(spec):
+    if not starts_from_copy(spec.dataset, spec.recipe):
         known = ", ".join(FROM_COPY.get(spec.dataset, ())) or f"none on {spec.dataset}"
         raise InputError(f"recipe {spec.recipe!r} does not start from a copy; those that do: {known}")
     return train_cell(spec, read_options(options), options.folder)

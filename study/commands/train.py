@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Train the cell."""
     follow_sweep()
     spec = Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed)
-    if starts_from_copy(spec):
+    if starts_from_copy(spec.dataset, spec.recipe):
         command = f"python -m study deepen RUN_FOLDER --depth={spec.depth}"
         raise InputError(f"recipe {spec.recipe} starts from a copy of a trained network; run: {command}")
     return train_cell(spec, read_options(options))

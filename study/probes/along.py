@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from study.recording.along import FILE, read_signals
+from study.recording.along import APART, FILE, read_signals
 from study.recording.evaluation import Row
 from study.recording.record import Record
 from study.spec import InputError, Spec
@@ -23,7 +23,6 @@ TITLES = {
     "signal": "std of the response, log10",
     "off": "share of ReLUs that are off",
 }
-APART = 1_000.0  # gradients of a network whose layers differ by more are called far apart
 FORMATS = (".svg", ".png", ".pdf")
 TICKS = 5  # about as many layers and steps are named
 Map = NDArray[np.float64]  # (layers, evaluations)

@@ -19,7 +19,7 @@ from torch import Tensor
 from study.data.images import Images
 from study.network import ResNet
 from study.probes.batches import MOST_IMAGES, evaluation_images, top1_error, unseen_batch
-from study.probes.places import blocks_of, places, replaced, without
+from study.probes.places import blocks_of, places, replaced, watched, without
 from study.recording.evaluation import Row
 from study.spec import Spec
 
@@ -71,25 +71,19 @@ def _linear_error(
 
 def block_features(net: ResNet, batches: Sequence[Batch]) -> dict[str, Features]:
     """Run the network on the batches, and return the features of the stem and of each block by name."""
-    watched = places(net)
-    means: dict[str, list[Tensor]] = {name: [] for name in watched}
-    changes: dict[str, list[Tensor]] = {name: [] for name in watched}
+    looked_at = places(net)
+    means: dict[str, list[Tensor]] = {name: [] for name in looked_at}
+    changes: dict[str, list[Tensor]] = {name: [] for name in looked_at}
 
     def keep(name: str, before: Tensor, after: Tensor) -> None:
         means[name].append(after.mean((2, 3)))
         if before.shape == after.shape:
             changes[name].append((after - before).flatten(1).norm(dim=1) / before.flatten(1).norm(dim=1))
 
-    handles = [
-        module.register_forward_hook(lambda _module, inputs, output, name=name: keep(name, inputs[0], output))
-        for name, module in watched.items()
-    ]
-    with torch.no_grad():
+    with torch.no_grad(), watched(looked_at, keep):
         for images, _ in batches:
             net(images)
-    for handle in handles:
-        handle.remove()
-    return {name: Features(torch.cat(means[name]).numpy(force=True), _mean(changes[name])) for name in watched}
+    return {name: Features(torch.cat(means[name]).numpy(force=True), _mean(changes[name])) for name in looked_at}
 
 
 def _mean(parts: Sequence[Tensor]) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -46,16 +46,25 @@ def replaced(net: ResNet, by: dict[str, nn.Module]) -> Iterator[None]:
             net.set_submodule(name, block)
 
 
+@contextmanager
+def watched(modules: Mapping[str, nn.Module], see: Callable[[str, Tensor, Tensor], None]) -> Iterator[None]:
+    """Call a function with the name, the input and the output of each of these modules whenever it has computed."""
+    handles = [
+        module.register_forward_hook(lambda _module, inputs, output, name=name: see(name, inputs[0], output))
+        for name, module in modules.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @torch.no_grad()
 def outputs(net: ResNet, images: Tensor, names: list[str]) -> dict[str, Tensor]:
     """What a network computes at some places: (N, C, H, W) each."""
     found: dict[str, Tensor] = {}
     modules = places(net)
-    handles = [
-        modules[name].register_forward_hook(lambda _module, _inputs, output, name=name: found.update({name: output}))
-        for name in names
-    ]
-    net(images)
-    for handle in handles:
-        handle.remove()
+    with watched({name: modules[name] for name in names}, lambda name, _, output: found.update({name: output})):
+        net(images)
     return found

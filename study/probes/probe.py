@@ -26,7 +26,7 @@ from study.recording.files import write_json
 from study.recording.record import PROBES, Record
 from study.recording.schema import PROBE_PARTS
 from study.spec import InputError, Spec
-from study.weights.checkpoint import load_checkpoint
+from study.weights.checkpoint import check_images, load_checkpoint
 from study.weights.digest import weights_sha256
 
 SIMILARITY = "similarity"  # of every two of the given networks, and of each with itself
@@ -78,7 +78,8 @@ def probe(folders: Sequence[Path], data: Path, only: Sequence[str] = PROBE_PARTS
     """
     subjects = [_subject(folder, data) for folder in folders]
     for subject in subjects:
-        for part in [part for part in MEASURES if part in only and part not in subject.found()]:
+        found = subject.found()
+        for part in [part for part in MEASURES if part in only and part not in found]:
             _say(f"{subject.spec.name}: {part}")
             subject.keep(part, MEASURES[part](subject.net, subject.spec, subject.images))
     if SIMILARITY in only:
@@ -141,8 +142,7 @@ def _record(folder: Path) -> Record:
 
 def _images(record: Record, data: Path) -> Images:
     """Load the images that the run was trained with onto the GPU, where there is one."""
-    if _arrays(record.spec.dataset, data).fingerprint != record.provenance().get("data_fingerprint"):
-        raise InputError(f"{record.folder} was trained with other images; give their folder with --data=PATH")
+    check_images(record, _arrays(record.spec.dataset, data))
     return _batches(record.spec.dataset, data, replace(recipe_for(record.spec), warmup_error=None))
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from study.network import ResNet
-from study.probes.places import places
+from study.probes.places import places, watched
 
 BATCH = 250  # images whose kernels are in memory at a time: 0.25 MB for each place of each network
 
@@ -42,14 +42,12 @@ def kernels(net: ResNet, images: Tensor) -> Tensor:
     """The linear kernel of the images at each place of a network, without its diagonal: (places, N, N)."""
     found: list[Tensor] = []
 
-    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+    def keep(_name: str, _before: Tensor, output: Tensor) -> None:
         features = output.flatten(1).double()
         found.append((features @ features.T).fill_diagonal_(0))
 
-    handles = [module.register_forward_hook(keep) for module in places(net).values()]
-    net(images)
-    for handle in handles:
-        handle.remove()
+    with watched(places(net), keep):
+        net(images)
     return torch.stack(found)
 
 

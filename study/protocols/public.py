@@ -128,8 +128,8 @@ def measure(net: TrainedResNet, spec: Spec, images: Images, used: Ints | None = 
         "train": asdict(count_errors(net, _train(images, numbers), len(numbers))),
         "train_augmented": asdict(count_errors(net, _augmented(images, spec.seed, numbers), len(numbers))),
         "responses": {"layers": list(responses), "std": list(responses.values())},
-        **{part: measure(net, spec, images) for part, measure in MEASURES.items()},
         "signals": layer_signals(net, *images.batch(spec.seed, 0)),  # of the trained network alone
+        **{part: measure(net, spec, images) for part, measure in MEASURES.items() if part != "signals"},
     }
 
 

@@ -7,17 +7,18 @@ name of what was measured. No torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from study.recording.evaluation import Row
-from study.recording.files import Unreadable, read_lines, to_json
-from study.recording.schema import Checked, Count, Measure, Text, check
+from study.recording.files import to_json
+from study.recording.schema import Checked, Count, Measure, Text, read_history
 
 FILE = "signals.jsonl"
+APART = 1_000.0  # gradients of a network whose layers differ by more are called far apart
 MEASURES = ("weight", "gradient", "signal", "off")
 DIGITS = 4  # of a number that is written: a figure shows fewer
 Numbers = list[Measure | None]
@@ -84,18 +85,7 @@ def read_signals(folder: Path) -> list[Row]:
     Raises:
         Unreadable: A line is not what the study writes, or does not follow the one before it.
     """
-    return list(_checked(folder / FILE))
-
-
-def _checked(path: Path) -> Iterator[Row]:
-    last = -1
-    for number, row in enumerate(read_lines(path), start=1):
-        where = f"{path.name}, line {number}"
-        check(Layers, row, where)
-        if row["step"] <= last:
-            raise Unreadable(f"{where}: step {row['step']} does not follow {last}")
-        last = row["step"]
-        yield row
+    return list(read_history(folder / FILE, Layers))
 
 
 def _rounded(value: float) -> float:

@@ -214,17 +214,20 @@ def read(path: Path, model: type[BaseModel]) -> Row | None:
     return value
 
 
-def read_history(path: Path) -> Iterator[Row]:
+def read_history(path: Path, model: type[BaseModel] = Line) -> Iterator[Row]:
     """Read the lines of a history, without a last line that a kill has cut off.
 
+    Args:
+        path: metrics.jsonl, or another file with a line for each evaluation.
+        model: What a line must be.
+
     Raises:
-        Unreadable: A line is not an evaluation, or its step is not above that of the line before; those before have
-            come.
+        Unreadable: A line is something else, or its step is not above that of the line before; those before have come.
     """
     last = -1
     for number, row in enumerate(read_lines(path), start=1):
         where = f"{path.name}, line {number}"
-        check(Line, row, where)
+        check(model, row, where)
         if row["step"] <= last:
             raise Unreadable(f"{where}: step {row['step']} does not follow {last}: two records were mixed")
         last = row["step"]

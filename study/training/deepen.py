@@ -17,7 +17,7 @@ from study.probes.deeper import block_counts, deeper
 from study.recipes import recipe_for
 from study.recording.evaluation import Row
 from study.spec import InputError
-from study.weights.checkpoint import load_run
+from study.weights.checkpoint import check_images, load_run
 from study.weights.digest import weights_sha256
 
 
@@ -45,8 +45,7 @@ def deepened(folder: Path, depth: int, data: Path) -> Copy:
     if not info.in_memory:
         raise InputError(f"{spec.name} is a run on {info.title}; only networks on images in memory can be deepened")
     arrays = load_in_memory(spec.dataset, data)
-    if arrays.fingerprint != record.provenance().get("data_fingerprint"):
-        raise InputError(f"{folder} was trained with other images; give their folder with --data=PATH")
+    check_images(record, arrays)
     images = arrays.on(torch.device("cpu"), recipe_for(spec))
     deep = deeper(net, spec, block_counts(spec, depth), unseen_batch(spec, images, 1)[0])
     tests, _ = evaluation_images(images)

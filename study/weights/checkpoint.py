@@ -9,6 +9,7 @@ from pickle import UnpicklingError
 import torch
 
 from study.data.datasets import load_dataset
+from study.data.interface import DataSet
 from study.machine.options import DEFAULTS
 from study.recipes import recipe_for
 from study.recording.record import Record
@@ -40,6 +41,16 @@ def load_checkpoint(spec: Spec, checkpoint: Path) -> tuple[TrainedResNet, int]:
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net.load_state_dict({name.removeprefix("net."): tensor for name, tensor in saved["state_dict"].items()})
     return net, saved["cell"]["step"]
+
+
+def check_images(record: Record, images: DataSet) -> None:
+    """Make sure that images are those that a run was trained with.
+
+    Raises:
+        InputError: They are others.
+    """
+    if images.fingerprint != record.provenance().get("data_fingerprint"):
+        raise InputError(f"{record.folder} was trained with other images; give their folder with --data=PATH")
 
 
 def mean_of_run(record: Record, data: Path | None = None) -> Preprocess:
