@@ -52,7 +52,7 @@ class RunLock:
         if self._local.is_locked:
             return
         try:
-            self._local.acquire(timeout=MOMENT)
+            self._take()
             if elsewhere := self._holder_elsewhere():
                 print(f"study: {elsewhere} may hold {self._path.parent}; waiting for its heartbeat", file=sys.stderr)
             self._lease.acquire(timeout=LEASE + MOMENT)
@@ -60,6 +60,16 @@ class RunLock:
             self.release()
             raise Taken(self.holder() or "another process") from None
         self._inode = self._path.stat().st_ino
+
+    def _take(self) -> None:
+        """Take the kernel's lock. A process that could not start may remove the folder meanwhile: it is made again."""
+        until = time.monotonic() + MOMENT
+        while not self._local.is_locked:
+            try:
+                self._local.acquire(timeout=MOMENT)
+            except FileNotFoundError:
+                if time.monotonic() > until:
+                    raise
 
     def check(self) -> None:
         """Make sure that a folder that was locked is still there, and still this process's.

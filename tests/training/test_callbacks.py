@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pty
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
 import pytest
@@ -91,10 +92,16 @@ def test_the_bar_shows_step_errors_and_speed_on_a_terminal(run: Run, monkeypatch
         run.evaluate(seconds=30)
         bar.on_validation_end(run.trainer, run.module)
         bar.on_train_end(run.trainer, run.module)
-        shown = os.read(leader, 65_536).decode()
-    os.close(leader)
+    shown = b"".join(_read_to_end(leader)).decode()
     assert "ResNet-8  train 0.00%  test 0.00%  32 images/s" in shown
     assert f"5/{run.module.recipe.steps}" in shown
+
+
+def _read_to_end(leader: int) -> Iterator[bytes]:
+    """What was written to a terminal that is closed by now; the kernel may hand it over in several pieces."""
+    with os.fdopen(leader, "rb", buffering=0) as terminal, suppress(OSError):  # EIO marks the end
+        while piece := terminal.read(65_536):
+            yield piece
 
 
 def test_the_bar_is_silent_without_a_terminal(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
