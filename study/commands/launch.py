@@ -17,7 +17,9 @@ def add_parser(verbs: Verbs) -> None:
     )
     parser.add_argument("file", help="a sweep file, or the name of one of this study's, as in digits")
     parser.add_argument(
-        "--gpus", required=True, help="numbers or UUIDs of the GPUs, as in 0,1,2,3; or cpu, which starts two agents"
+        "--gpus",
+        required=True,
+        help="numbers or UUIDs of the GPUs, as in 0-3 or 0,2,5; or cpu, which starts two agents",
     )
     parser.add_argument("--gpus-per-run", type=int, default=1, help="devices of each run (default: %(default)s)")
     parser.add_argument("--runs-per-gpu", type=int, default=1, help="runs that share a GPU (default: %(default)s)")
@@ -28,11 +30,12 @@ def add_parser(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     """Create the sweep, start one agent per slice of the GPUs, and wait for them."""
     from study.sweeps import agents, grid
+    from study.sweeps.slices import slices
 
     machine = replace(read_options(options), devices=options.gpus_per_run)
     file = grid.find(options.file)
     cells = grid.cells(file)
     for cell in cells:
         per_device_batch(recipe_for(cell), machine.devices)
-    fleet = agents.slices(options.gpus, machine.devices, options.runs_per_gpu)
+    fleet = slices(options.gpus, machine.devices, options.runs_per_gpu)
     return agents.launch(file, cells, fleet, machine)

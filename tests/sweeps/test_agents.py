@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 
 from reports.gathering import snapshot
-from study.machine import mps
 from study.machine.options import MachineOptions
 from study.recording.folders import read_runs
 from study.recording.record import Record
-from study.spec import InputError, Spec
+from study.spec import Spec
 from study.sweeps import agents, grid
+from study.sweeps.slices import slices
 from tests.support import ENVIRONMENT, ROOT, children, run, wait_for
 from tests.wandb_server import ENTITY, Faults, Server
 
@@ -233,52 +233,6 @@ def test_the_digits_sweep_launched(bench: Bench) -> None:
     assert_trained_once_each(bench, grid.cells(ROOT / "sweeps" / "digits.yaml"))
 
 
-def test_gpus_are_cut_into_slices() -> None:
-    by_twos = agents.slices("0,1,2,3", 2)
-    assert [(part.name, part.variables["CUDA_VISIBLE_DEVICES"]) for part in by_twos] == [
-        ("gpu0+1", "0,1"),
-        ("gpu2+3", "2,3"),
-    ]
-    assert [part.variables["CUDA_VISIBLE_DEVICES"] for part in agents.slices("cpu", 1)] == ["", ""]
-
-
-def test_several_runs_share_a_gpu_under_names_of_their_own() -> None:
-    parts = agents.slices("3,MIG-GPU-8932f937/1/0", 1, runs_per_gpu=2)
-    assert [(part.name, part.variables["CUDA_VISIBLE_DEVICES"]) for part in parts] == [
-        ("gpu3.1", "3"),
-        ("gpu3.2", "3"),
-        ("MIG-GPU-8932f937-1-0.1", "MIG-GPU-8932f937/1/0"),
-        ("MIG-GPU-8932f937-1-0.2", "MIG-GPU-8932f937/1/0"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("fleet", "serves"),
-    [
-        (agents.slices("3,5", 1, runs_per_gpu=2), ["3", "5"]),
-        (agents.slices("3,5", 1), []),
-        (agents.slices("3,5", 2, runs_per_gpu=2), []),
-        (agents.slices("cpu", 1), []),
-    ],
-)
-def test_the_service_runs_where_slices_share_one_gpu(
-    fleet: list[agents.Slice], serves: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stand-in for NVIDIA's program notes for which GPU it is started; its clients see that GPU as their first."""
-    (tmp_path / mps.CONTROL).write_text(f'#!/bin/sh\necho "$CUDA_VISIBLE_DEVICES$*" >> "{tmp_path / "calls"}"\n')
-    (tmp_path / mps.CONTROL).chmod(0o755)
-    (tmp_path / "calls").touch()
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    with agents.with_service(fleet) as parts:
-        assert (tmp_path / "calls").read_text().split() == [f"{gpu}-d" for gpu in serves]
-        assert [part.name for part in parts] == [part.name for part in fleet]
-        for part, before in zip(parts, fleet, strict=True):
-            assert ("CUDA_MPS_PIPE_DIRECTORY" in part.variables) == bool(serves)
-            assert part.variables["CUDA_VISIBLE_DEVICES"] == (
-                "0" if serves else before.variables["CUDA_VISIBLE_DEVICES"]
-            )
-
-
 def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +242,7 @@ def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("STUDY_DATA", "elsewhere")
     options = MachineOptions(devices=2, precision="bf16", data=Path("d"), wandb="offline")
-    variables = agents.environment(agents.slices("4,5", 2)[0], options)
+    variables = agents.environment(slices("4,5", 2)[0], options)
     assert {name: value for name, value in variables.items() if name.startswith("STUDY_")} == {
         "STUDY_SLICE": "gpu4+5",
         "STUDY_DEVICES": "2",
@@ -303,20 +257,6 @@ def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding
     }
     assert variables["CUDA_VISIBLE_DEVICES"] == "4,5" and variables["WANDB_DIR"] == str(tmp_path / "runs")
     assert not {"MASTER_PORT", "WORLD_SIZE", "WANDB_RUN_ID"} & set(variables)
-
-
-@pytest.mark.parametrize(
-    ("gpus", "per_run", "says"),
-    [
-        ("0,1,2", 2, "3 GPUs do not divide into runs of 2"),
-        ("0,0", 1, "--gpus=0,0 is not a list of different GPUs"),
-        ("all", 1, "--gpus=all is not a list of different GPUs; write --gpus=0,1,2,3 or --gpus=cpu"),
-        ("0", 0, "--gpus-per-run=0 and --runs-per-gpu=1 must be at least 1"),
-    ],
-)
-def test_slices_that_cannot_be_are_refused(gpus: str, per_run: int, says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        agents.slices(gpus, per_run)
 
 
 def test_launch_into_a_folder_that_cannot_be_written_makes_no_sweep(bench: Bench) -> None:
