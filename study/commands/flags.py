@@ -73,6 +73,23 @@ def add_options(parser: argparse.ArgumentParser, names: Sequence[str] = tuple(OP
         )
 
 
+def add_gpus(parser: argparse.ArgumentParser, required: bool) -> None:
+    """Add the flags that divide this machine's GPUs into slices, one for each run at a time."""
+    names = "numbers or UUIDs of the GPUs, as in 0-7 or 0,2,5, a run at a time on each; or cpu: two at a time"
+    parser.add_argument("--gpus", required=required, help=names)
+    devices = "1" if required else "--devices"
+    parser.add_argument(
+        "--gpus-per-run",
+        type=int,
+        default=1 if required else None,
+        metavar="N",
+        help=f"devices of each run (default: {devices})",
+    )
+    parser.add_argument(
+        "--runs-per-gpu", type=int, default=1, metavar="N", help="runs that share a GPU (default: %(default)s)"
+    )
+
+
 def _describe(option: Option) -> str:
     choices = f": {' | '.join(option.choices)}" if option.choices else ""
     return f"{option.help}{choices} (default: %(default)s)"

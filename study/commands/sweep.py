@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 
-from study.commands.flags import Verbs, add_options, read_options
+from study.commands.flags import Verbs, add_gpus, add_options, read_options
+from study.machine.options import MachineOptions
+from study.recipes import per_device_batch, recipe_for
+from study.spec import InputError, Spec
+from study.sweeps.slices import Slice, share, slices
+
+AUTO = "auto"
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -14,9 +22,10 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "--jobs",
         type=_jobs,
-        default=1,
-        help="cells that run at the same time; auto measures for a minute how many pay (default: %(default)s)",
+        metavar="N",
+        help="cells that run at the same time; auto measures for a minute how many pay (default: 1, or as --gpus says)",
     )
+    add_gpus(parser, required=False)
     parser.add_argument("--status", action="store_true", help="only show the progress of each cell")
     parser.add_argument("--dry-run", action="store_true", help="only show the commands")
     parser.add_argument("--estimate", action="store_true", help="only measure a few steps; show hours and memory")
@@ -29,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
     from study.sweeps import grid, local
 
     machine = read_options(options)
+    if options.gpus_per_run is not None:
+        machine = replace(machine, devices=options.gpus_per_run)
     cells = grid.cells(grid.find(options.file))
     if options.estimate:
         from study.sweeps.estimate import show_estimate
@@ -38,17 +49,35 @@ def run(options: argparse.Namespace) -> int:
         return local.show_status(cells, machine.runs)
     if options.dry_run:
         return local.show_commands(cells, machine)
-    if options.jobs is not None:
-        return local.run(cells, machine, options.jobs)
-    from study.sweeps.auto import choose_jobs
-
-    return local.run(cells, machine, choose_jobs(cells, machine))
+    return local.run(cells, machine, _fleet(options, cells, machine))
 
 
-def _jobs(value: str) -> int | None:
-    """The number of jobs; None for ``auto``."""
-    if value == "auto":
-        return None
+def _fleet(options: argparse.Namespace, cells: Sequence[Spec], machine: MachineOptions) -> list[Slice]:
+    """The slices of `--gpus`, or as many as `--jobs` says."""
+    if options.gpus is None:
+        if options.gpus_per_run is not None or options.runs_per_gpu != 1:
+            raise InputError("--gpus-per-run and --runs-per-gpu divide the GPUs that --gpus names; add --gpus=0-7")
+        return share(_count(options.jobs, cells, machine), machine.devices)
+    fleet = slices(options.gpus, machine.devices, options.runs_per_gpu)
+    for cell in cells:
+        per_device_batch(recipe_for(cell), machine.devices)
+    if options.jobs not in (None, len(fleet)):
+        raise InputError(f"--gpus={options.gpus} runs {len(fleet)} at a time; leave out --jobs={options.jobs}")
+    return fleet
+
+
+def _count(jobs: int | str | None, cells: Sequence[Spec], machine: MachineOptions) -> int:
+    if jobs == AUTO:
+        from study.sweeps.auto import choose_jobs
+
+        return choose_jobs(cells, machine)
+    return 1 if jobs is None else int(jobs)
+
+
+def _jobs(value: str) -> int | str:
+    """The number of jobs, or ``auto``."""
+    if value == AUTO:
+        return value
     if not value.lstrip("-").isdecimal():
         raise argparse.ArgumentTypeError(f"{value!r} is neither a number nor auto")
     return int(value)

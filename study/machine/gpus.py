@@ -1,4 +1,4 @@
-"""The GPUs that a command may use, and which of them each of several runs at a time gets. Imports no torch."""
+"""The GPUs that a command may use. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from threading import Lock
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 NAME = re.compile(r"\d+|(GPU|MIG)-\S+")  # as the variable takes them: an index, a GPU's UUID, a part of a GPU (MIG)
@@ -76,43 +74,3 @@ def _counted() -> list[str]:
     """The indices of the GPUs that torch finds, in a process of its own."""
     done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True)
     return [str(index) for index in range(int(done.stdout or 0))]
-
-
-class GpuPool:
-    """The GPUs of several runs at a time: each run gets those on which the fewest others run, in the list's order.
-
-    Args:
-        variables: For each GPU the environment variables of a process that uses it. An empty mapping, as on a CPU,
-            leaves the environment of every run as it is.
-        per_run: Number of GPUs of one run.
-    """
-
-    def __init__(self, variables: Mapping[str, Mapping[str, str]], per_run: int = 1) -> None:
-        self.variables, self.per_run = variables, per_run
-        self._runs = dict.fromkeys(variables, 0)
-        self._lock = Lock()
-
-    @contextmanager
-    def take(self) -> Iterator[dict[str, str]]:
-        """Give a run its GPUs while the context is open; yield the environment variables that it needs."""
-        taken = self._choose()
-        try:
-            yield self._environment(taken)
-        finally:
-            with self._lock:
-                self._count(taken, -1)
-
-    def _choose(self) -> list[str]:
-        with self._lock:
-            taken = sorted(self._runs, key=self._runs.__getitem__)[: self.per_run]
-            self._count(taken, 1)
-        return taken
-
-    def _count(self, gpus: Sequence[str], change: int) -> None:
-        for gpu in gpus:
-            self._runs[gpu] += change
-
-    def _environment(self, gpus: Sequence[str]) -> dict[str, str]:
-        if self.per_run == 1 and gpus:
-            return dict(self.variables[gpus[0]])
-        return {VARIABLE: ",".join(gpus)} if gpus else {}

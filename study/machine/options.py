@@ -180,8 +180,8 @@ def is_under_torchrun() -> bool:
 
 
 def has_slice() -> bool:
-    """Whether `study launch` started this process on a slice of the GPUs."""
-    return "STUDY_SLICE" in os.environ
+    """Whether an agent of `study launch`, which has a slice, started this process."""
+    return "STUDY_SLICE" in os.environ and "STUDY_PARENT" not in os.environ
 
 
 def is_first_rank() -> bool:

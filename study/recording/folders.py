@@ -7,7 +7,7 @@ from pathlib import Path
 
 from study.recording.files import read_json
 from study.recording.lock import FILES
-from study.recording.record import CLIENT, Record
+from study.recording.record import CLIENT, LOG, Record
 from study.recording.run import Run, read_run
 from study.spec import InputError, Spec
 
@@ -39,12 +39,12 @@ def run_folders(runs: Path) -> list[Path]:
 
 
 def _is_only_reserved(folder: Path) -> bool:
-    """Whether a folder holds the lock of a run and nothing else yet."""
+    """Whether a folder holds the lock of a run, a log of `study sweep`, and nothing else yet."""
     try:
         names = {path.name for path in folder.iterdir()}
     except OSError:
         return False  # which is said of it when it is read
-    return bool(names) and names <= FILES
+    return bool(names) and all(name in FILES or name.startswith(LOG) for name in names)
 
 
 def read_folder(folder: Path) -> Run | str:

@@ -35,6 +35,7 @@ State = Literal["finished", "diverged", "running", "interrupted", "missing"]
 
 DIVERGED = 3  # the exit status of a run whose loss is no longer a number
 CLIENT = "wandb"  # the folder of the W&B client, beside those of the runs
+LOG = "output-"  # what the log of a run that `study sweep` started is called, before host and process
 MEASUREMENTS = ("responses", "confusion")  # the JSON files that a finished run leaves in addition to its summary
 PROBES = "probes"  # the JSON file of `study probe`
 MODELS: dict[str, type[BaseModel]] = {
@@ -138,7 +139,7 @@ class Record:
 
     def say_taken(self, holder: str | None = None) -> int:
         """Say in one line which process trains the run; returns the exit status of one that leaves it alone."""
-        who = holder or self._lock.holder() or "another process"
+        who = holder or self.holder() or "another process"
         print(f"{self.spec.name} is being trained by {who}; nothing is done here")
         return 0
 
@@ -224,7 +225,11 @@ class Record:
             return "diverged" if (read_json(self.folder / "summary.json") or {}).get("diverged") else "finished"
         if not self.folder.exists():
             return "missing"
-        return "running" if self._lock.holder() else "interrupted"
+        return "running" if self.holder() else "interrupted"
+
+    def holder(self) -> str | None:
+        """The process that trains the run now, in words, as ``process 12 on host``."""
+        return self._lock.holder()
 
     def sound_rows(self) -> list[Row]:
         """The rows of metrics.jsonl up to the first that is not an evaluation, or that does not follow its own."""

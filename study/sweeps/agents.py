@@ -23,22 +23,9 @@ from study.sweeps.display import Display, print_table
 from study.sweeps.grid import command
 from study.sweeps.local import interrupt
 from study.sweeps.slices import Slice, with_service
-from study.sweeps.workers import Worker
+from study.sweeps.workers import Worker, inherited, stop_all
 
 STAGGER = 2.0  # seconds between the starts of two agents, so that they do not ask the server at the same moment
-FOREIGN = (  # variables of a surrounding job, which would make all runs of this machine parts of that job
-    "MASTER_ADDR",
-    "MASTER_PORT",
-    "RANK",
-    "LOCAL_RANK",
-    "NODE_RANK",
-    "GROUP_RANK",
-    "WORLD_SIZE",
-    "WANDB_RUN_ID",
-    "WANDB_SWEEP_ID",
-    "WANDB_SWEEP_PARAM_PATH",
-    "WANDB_SERVICE",
-)
 
 
 def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], machine: MachineOptions) -> int:
@@ -66,21 +53,13 @@ def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], machine: M
         try:
             _run(workers, records, sweep)
         except KeyboardInterrupt as stop:
-            _stop(workers)
+            stop_all(workers)
             return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
     print_table(f"{len(specs)} cells in {machine.runs}, sweep {sweep}", records)
     unfinished = _unfinished(records)
     for record in unfinished:
         print(f"study: {record.spec.name} is not finished; see {logs}/agent-*.log", file=sys.stderr)
     return 1 if unfinished else 0
-
-
-def _stop(workers: Sequence[Worker]) -> None:
-    """Tell all workers to stop, then wait for each."""
-    for worker in workers:
-        worker.stop()
-    for worker in workers:
-        worker.wait()
 
 
 def _run(workers: Sequence[Worker], records: Sequence[Record], sweep: str) -> None:
@@ -116,13 +95,11 @@ def create(file: Path) -> str:
 
 def environment(part: Slice, machine: MachineOptions) -> dict[str, str]:
     """The environment of an agent: this process's, the machine options, its slice, and where W&B's client writes."""
-    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     own = {
-        "STUDY_SLICE": part.name,
         "WANDB_DIR": str(machine.runs.absolute()),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    return {**kept, **machine.variables(), **part.variables, **own}
+    return {**inherited(part), **machine.variables(), **own}
 
 
 def _watch(workers: Sequence[Worker], records: Sequence[Record]) -> None:

@@ -43,6 +43,10 @@ class Display:
             text = f"{spec.title}  train {last.train.percent:.2f}%  test {last.test.percent:.2f}%  {where}"
             self.progress.update(self._bars[spec.name], completed=last.step, description=text)
 
+    def say(self, line: str) -> None:
+        """Print a line above the bars, also where there are none."""
+        self.progress.console.print(line, highlight=False)
+
     def drop(self, record: Record) -> None:
         """Remove the bar of a cell that ended; an interrupted cell may run again, and counts once."""
         name = record.spec.name

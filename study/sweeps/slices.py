@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 
-from study.machine.gpus import VARIABLE, read_list
+from study.machine.gpus import VARIABLE, read_list, visible_gpus
 from study.machine.mps import shared_gpus
 from study.spec import InputError
 
@@ -65,6 +66,24 @@ def slices(gpus: str, per_run: int, runs_per_gpu: int = 1) -> list[Slice]:
     return [Slice(_name(share) + end, {VARIABLE: ",".join(share)}) for share in shares for end in ends]
 
 
+def share(jobs: int, per_run: int = 1) -> list[Slice]:
+    """Divide the GPUs that this process may use among so many runs at a time; they go round the GPUs.
+
+    A single run, and every run on a CPU, keeps the whole machine.
+
+    Raises:
+        InputError: `jobs` is less than 1.
+    """
+    if jobs < 1:
+        raise InputError(f"--jobs={jobs} must be at least 1")
+    gpus = visible_gpus() if jobs > 1 else []
+    if not gpus:
+        return [Slice("", {})] * jobs
+    rounds = cycle(gpus)
+    shares = [list(islice(rounds, min(per_run, len(gpus)))) for _ in range(jobs)]
+    return [Slice(_name(names), {VARIABLE: ",".join(names)}) for names in shares]
+
+
 def _expand(word: str) -> list[str]:
     """``0-3`` is four indices; any other word, as a UUID with its hyphens, is the name of one GPU."""
     if not (ends := RANGE.fullmatch(word)):
@@ -87,7 +106,9 @@ def _name(gpus: Sequence[str]) -> str:
 @contextmanager
 def with_service(fleet: Sequence[Slice]) -> Iterator[list[Slice]]:
     """Run MPS on every single GPU that several slices share; yield the slices, with the variables of its clients."""
-    uses = Counter(part.variables[VARIABLE] for part in fleet)
+    uses = Counter(part.variables.get(VARIABLE, "") for part in fleet)
     shared = [gpu for gpu, count in uses.items() if count > 1 and gpu and "," not in gpu]
     with shared_gpus(shared, is_shared=True) as variables:
-        yield [replace(part, variables=variables.get(part.variables[VARIABLE], part.variables)) for part in fleet]
+        yield [
+            replace(part, variables=variables.get(part.variables.get(VARIABLE, ""), part.variables)) for part in fleet
+        ]

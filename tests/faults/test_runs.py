@@ -15,6 +15,7 @@ from study.recording.record import DIVERGED, Record
 from study.recording.run import Run
 from study.spec import MachineError
 from study.sweeps import local
+from study.sweeps.slices import share
 from study.training import train as training
 from study.training.failures import machine_errors
 from tests.faults.pausing import one_line
@@ -53,7 +54,7 @@ def test_a_loss_that_is_no_number_ends_the_run(steep: None, tmp_path: Path, caps
             json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     found = read_folder(record.folder)
     assert isinstance(found, Run) and found.state == "diverged"
-    assert local.run([SPEC], machine, 1) == 0, "a sweep goes on: the cell has an outcome"
+    assert local.run([SPEC], machine, share(1)) == 0, "a sweep goes on: the cell has an outcome"
     assert "diverged" in capsys.readouterr().out
     assert train_here(machine) == DIVERGED and "move" in capsys.readouterr().err
 

@@ -12,8 +12,10 @@ import pytest
 from study.recording import lock
 from study.recording.lock import RunLock, Taken
 from study.recording.record import Record
+from study.spec import Spec
+from study.sweeps.grid import cells
 from tests.faults.pausing import Pause, one_line
-from tests.support import SPEC, Start, children, train, wait_for, write_sweep
+from tests.support import SPEC, TINY_SWEEP, Start, children, train, wait_for, write_sweep
 from tests.training.test_resume import steps
 
 GRID = """
@@ -40,6 +42,38 @@ def test_many_sweeps_of_one_folder_train_each_cell_once(count: int, tmp_path: Pa
     for folder in runs.iterdir():
         record = Record.at(folder)
         assert record.state() == "finished" and len(steps(record)) == 8 and record.provenance()["resumed"] == []
+
+
+@pytest.mark.process
+def test_the_cell_of_a_sweep_that_dies_is_trained_by_the_others(tmp_path: Path, start: Start) -> None:
+    """Three sweeps take a cell each; one dies with what it trains, as its host would."""
+    file, runs = write_sweep(tmp_path, TINY_SWEEP), tmp_path / "runs"
+    sweeps = [start("study", "sweep", str(file), "--wandb=disabled", f"--runs={runs}") for _ in range(3)]
+    wait_for(lambda: all(len(_lines(runs, cell)) > 1 for cell in cells(file)))
+    victim = sweeps[0]
+    (trained,) = children(victim.pid)
+    lost = next(cell for cell in cells(file) if f"--shortcut={cell.shortcut}" in _command(trained))
+    for process in (victim.pid, trained):
+        os.kill(process, signal.SIGKILL)
+    assert Record(runs, lost).summary() is None
+    for sweep in sweeps[1:]:
+        said = sweep.communicate(timeout=300)[0]
+        assert sweep.returncode == 0 and said.count("finished") == 3, said
+    for cell in cells(file):
+        record = Record(runs, cell)
+        assert record.state() == "finished"
+        assert len(record.provenance()["resumed"]) == (cell == lost), "each is trained once, and the lost one resumed"
+    logs = [path.name for path in runs.glob("*/output-*.log")]
+    assert len(logs) == 4 and all(f"-{sweep.pid}.log" in "".join(logs) for sweep in sweeps)
+
+
+def _lines(runs: Path, cell: Spec) -> list[str]:
+    path = Record(runs, cell).folder / "metrics.jsonl"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _command(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
 
 @pytest.mark.process
@@ -78,6 +112,20 @@ def test_two_processes_given_one_cell_agree(tmp_path: Path, pause: Pause) -> Non
     os.kill(process.pid, signal.SIGCONT)
     assert process.wait(120) == 0
     assert Record(tmp_path, SPEC).provenance()["resumed"] == []
+
+
+@pytest.mark.process
+def test_a_sweep_waits_for_a_cell_that_another_process_trains(tmp_path: Path, pause: Pause, start: Start) -> None:
+    grid = GRID.replace("[none, A]", "[A]").replace("[0, 1]", "[3]")
+    file, runs = write_sweep(tmp_path, grid), tmp_path / "runs"
+    process = pause(runs, "open:metrics.jsonl:3")
+    sweep = start("study", "sweep", str(file), "--wandb=disabled", f"--runs={runs}")
+    assert sweep.stdout and f"{SPEC.name} running elsewhere: process {process.pid} on" in sweep.stdout.readline()
+    assert sweep.poll() is None
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.wait(120) == 0 and sweep.wait(120) == 0
+    record = Record(runs, SPEC)
+    assert record.provenance()["resumed"] == [] and not list(record.folder.glob("output-*.log"))
 
 
 @pytest.mark.process

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from study.machine.gpus import GpuPool, read_list, visible_gpus
+from study.machine.gpus import read_list, visible_gpus
 
 # NVIDIA's program is only where there is a GPU: this one stands in for it and prints what it prints for two GPUs, the
 # second of which is divided.
@@ -52,37 +51,3 @@ def test_without_a_list_the_driver_is_asked_and_parts_replace_their_gpu(
     assert visible_gpus() == ["GPU-11111111-aaaa", "MIG-33333333-cccc", "MIG-44444444-dddd"]
     install(tmp_path, FAILING, monkeypatch)
     assert visible_gpus() == [], "each run says itself what is wrong with the driver"
-
-
-def pool(*gpus: str, per_run: int = 1) -> GpuPool:
-    return GpuPool({gpu: {"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus}, per_run)
-
-
-def test_runs_go_round_the_gpus_and_a_free_one_comes_first() -> None:
-    gpus = pool("4", "5", "7")
-    with ExitStack() as others:
-        begun = [others.enter_context(gpus.take())["CUDA_VISIBLE_DEVICES"] for _ in range(2)]
-        assert begun == ["4", "5"]
-        with gpus.take() as third, gpus.take() as fourth:
-            assert (third["CUDA_VISIBLE_DEVICES"], fourth["CUDA_VISIBLE_DEVICES"]) == ("7", "4")
-        with gpus.take() as next_one:
-            assert next_one["CUDA_VISIBLE_DEVICES"] == "7", "the only one that is free, though 6 mod 3 is the first"
-
-
-def test_a_failed_run_gives_its_gpu_back() -> None:
-    gpus = pool("0", "1")
-    with pytest.raises(RuntimeError), gpus.take():
-        raise RuntimeError
-    with gpus.take() as variables:
-        assert variables["CUDA_VISIBLE_DEVICES"] == "0"
-
-
-def test_a_run_of_two_gpus_gets_two() -> None:
-    gpus = pool("0", "1", "2", "3", per_run=2)
-    with gpus.take() as first, gpus.take() as second:
-        assert (first, second) == ({"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2,3"})
-
-
-def test_on_a_cpu_nothing_changes() -> None:
-    with GpuPool({}).take() as variables:
-        assert variables == {}

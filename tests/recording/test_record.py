@@ -146,6 +146,8 @@ def test_a_run_that_is_only_reserved_is_no_record_yet(tmp_path: Path) -> None:
     record.reserve()
     assert record.state() == "running" and run_folders(tmp_path) == []
     record.close()
+    record.folder.mkdir()
+    (record.folder / "output-host-12.log").touch()
     (tmp_path / "empty").mkdir()
     assert [folder.name for folder in run_folders(tmp_path)] == ["empty"]
 

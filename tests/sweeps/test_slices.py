@@ -9,7 +9,7 @@ import pytest
 
 from study.machine import mps
 from study.spec import InputError
-from study.sweeps.slices import Slice, slices, with_service
+from study.sweeps.slices import Slice, share, slices, with_service
 
 
 def test_gpus_are_cut_into_slices() -> None:
@@ -36,6 +36,25 @@ def test_several_runs_share_a_gpu_under_names_of_their_own() -> None:
         ("MIG-GPU-8932f937-1-0.1", "MIG-GPU-8932f937/1/0"),
         ("MIG-GPU-8932f937-1-0.2", "MIG-GPU-8932f937/1/0"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "jobs", "per_run", "gets"),
+    [
+        ("4,5,7", 3, 1, ["4", "5", "7"]),
+        ("4,5", 3, 1, ["4", "5", "4"]),
+        ("0,1,2,3", 2, 2, ["0,1", "2,3"]),
+        ("0,1,2", 3, 2, ["0,1", "2,0", "1,2"]),
+        ("0", 2, 2, ["0", "0"]),
+        ("0,1", 1, 1, [None]),
+        ("", 2, 1, [None, None]),
+    ],
+)
+def test_so_many_jobs_go_round_the_gpus_that_there_are(
+    given: str, jobs: int, per_run: int, gets: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    assert [part.variables.get("CUDA_VISIBLE_DEVICES") for part in share(jobs, per_run)] == gets
 
 
 @pytest.mark.parametrize(
