@@ -25,6 +25,7 @@ from study.recording.run import COVARIATES
 from study.recording.run import Run as Recorded
 from study.recording.schema import Line, Responses, Summary, check
 from study.recording.wandb.account import check_account, check_project, wandb_call
+from study.recording.wandb.stops import STOPPED
 from study.spec import FACTORS, InputError, Spec, shown
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _record(spec: Spec, run: Run, cache: Path) -> Recorded:
     if is_finished:
         check(Summary, summary, "its summary")
     parts = _parts(run, is_finished, cache)
-    state: State = "finished" if is_finished else "running" if run.state == "running" else "interrupted"
+    state: State = "finished" if is_finished else _unfinished_state(run)
     covariates = {name: run.config.get(name) for name in COVARIATES}
     rows, responses = parts["rows"], parts["responses"]
     return Recorded(
@@ -111,6 +112,12 @@ def _record(spec: Spec, run: Run, cache: Path) -> Recorded:
         wandb_id=run.id,
         url=run.url,
     )
+
+
+def _unfinished_state(run: Run) -> State:
+    if run.state == "running":
+        return "running"
+    return "stopped" if STOPPED in run.tags else "interrupted"
 
 
 def _parts(run: Run, is_finished: bool, cache: Path) -> Row:

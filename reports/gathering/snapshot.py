@@ -37,7 +37,7 @@ from study.spec import FACTORS, InputError, Spec
 # The paper's curves have 64 points; its training errors are read as a mean over the last ten of them, and so are ours.
 PARTS, LAST_PARTS = 64, 10
 DIVERGED, STUCK = "diverged", "never left its warm-up"  # how the reason of a run that failed begins
-BEGUN = ("running at step", "interrupted at step")  # and that of a run that is not finished
+BEGUN = ("running at step", "interrupted at step", "stopped at step")  # and that of a run that is not finished
 EMPTY = ("plan", "changed", "extent", "parent")  # texts that most runs, or all of an older snapshot, lack
 PACKED = ("history", "responses", *PROBE_COLUMNS)
 

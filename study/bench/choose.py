@@ -25,7 +25,7 @@ from study.machine.options import MachineOptions, StepMode
 from study.machine.resolve import resolve_precision
 from study.recipes import recipe_for
 from study.recording.bench_lines import Line, read
-from study.recording.provenance import now
+from study.recording.files import now
 from study.spec import Spec
 
 LONG = 1.0  # hours from which a run repays a measurement of some minutes, most of which is compilation

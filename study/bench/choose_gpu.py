@@ -26,7 +26,7 @@ from study.machine.options import MachineOptions, Precision, StepMode
 from study.machine.resolve import step_mode
 from study.recipes import recipe_for
 from study.recording.bench_lines import Line, read
-from study.recording.provenance import now
+from study.recording.files import now
 from study.spec import InputError, Spec
 from study.training.train import quiet
 

@@ -36,7 +36,8 @@ from study.machine.device import configure_torch, peak_memory_mb
 from study.machine.options import MachineOptions
 from study.machine.resolve import resolve_precision, step_mode
 from study.recording.bench_lines import say
-from study.recording.provenance import now, provenance
+from study.recording.files import now
+from study.recording.provenance import provenance
 from study.spec import InputError, Spec, check_choice
 from study.training.train import quiet
 

@@ -67,6 +67,8 @@ def train_cell(spec: Spec, machine: MachineOptions, parent: Path | None = None) 
         if is_first_rank():  # another rank finds the lock of the first
             if record.state() == "running":
                 return record.say_taken()
+            if record.state() == "stopped" and not machine.again:
+                return record.say_stopped()
             record.reserve()  # before the seconds that the import of torch takes
         return _train(record, machine, parent)
     except Taken as other:

@@ -127,6 +127,11 @@ class MachineOptions:
         },
     )
 
+    again: bool = field(
+        default=False,
+        metadata={"option": Option("take up runs that somebody stopped in W&B", "place", "STUDY_AGAIN")},
+    )
+
     def __post_init__(self) -> None:
         for name, option in OPTIONS.items():
             if option.choices:

@@ -27,8 +27,7 @@ from study.probes.responses import layer_responses
 from study.probes.signals import layer_signals
 from study.recipes import recipe_for
 from study.recording.evaluation import Row
-from study.recording.files import write_json
-from study.recording.provenance import now
+from study.recording.files import now, write_json
 from study.recording.version import commit as our_commit
 from study.spec import InputError, Spec
 from study.weights.foreign import Layout, Network, read_foreign

@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,8 @@ def _object(text: bytes, where: str) -> Row:
     if not isinstance(value, dict):
         raise Unreadable(f"{where}: not an object")
     return value
+
+
+def now() -> str:
+    """The current time in UTC, in the format of the records: ``2026-11-25T14:00:00+00:00``."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from study.machine.device import has_cuda, has_tf32
 from study.machine.options import DEFAULTS, MachineOptions, StepMode
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Row
+from study.recording.files import now
 from study.recording.version import commit, is_modified, release
 from study.spec import Spec
 
@@ -65,11 +65,6 @@ def plan_digest(path: Path = PLAN) -> str | None:
     The file is read, not imported: training knows nothing of the report.
     """
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
-
-
-def now() -> str:
-    """The current time in UTC, in the format of the records: ``2026-11-25T14:00:00+00:00``."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def device_name() -> str:

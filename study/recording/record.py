@@ -27,11 +27,11 @@ from pydantic import BaseModel
 
 from study.recording import schema
 from study.recording.evaluation import Evaluation, Row, describe
-from study.recording.files import read_json, to_json, write_json, write_whole
+from study.recording.files import now, read_json, to_json, write_json, write_whole
 from study.recording.lock import RunLock
 from study.spec import InputError, Spec
 
-State = Literal["finished", "diverged", "running", "interrupted", "missing"]
+State = Literal["finished", "diverged", "running", "stopped", "interrupted", "missing"]
 
 DIVERGED = 3  # the exit status of a run whose loss is no longer a number
 CLIENT = "wandb"  # the folder of the W&B client, beside those of the runs
@@ -147,6 +147,26 @@ class Record:
         """Add to the provenance what is known only after the start, such as the run's address in W&B."""
         write_json(self.folder / "provenance.json", self.provenance() | more)
 
+    def stop(self, why: str) -> None:
+        """Note that somebody stopped this session of the run, so that no sweep takes it up by itself.
+
+        Args:
+            why: Where, in a few words; the time is added.
+        """
+        begun = self.provenance()
+        _last_session(begun)["stopped"] = f"{why} at {now()}"
+        write_json(self.folder / "provenance.json", begun)
+
+    def stopped(self) -> str:
+        """Where and when somebody stopped the last session of the run; empty if nobody did."""
+        why: str | None = _last_session(self.provenance()).get("stopped")
+        return why or ""
+
+    def say_stopped(self) -> int:
+        """Say in one line that the run was stopped; returns the exit status of a process that leaves it alone."""
+        print(f"{self.spec.name} was {self.stopped()}; --again takes it up")
+        return 0
+
     def close(self) -> None:
         """Release the lock, if it is held; nothing stays of a run that could not be started."""
         if not (self.folder / "provenance.json").exists():
@@ -220,16 +240,23 @@ class Record:
         return schema.read(self.folder / f"{name}.json", MODELS[name])
 
     def state(self) -> State:
-        """Whether the run is finished, diverged, running now, interrupted, or missing as it was never started."""
+        """Whether the run is finished, diverged, running now, stopped in W&B, interrupted, or missing: not started."""
         if (self.folder / "summary.json").exists():
             return "diverged" if (read_json(self.folder / "summary.json") or {}).get("diverged") else "finished"
         if not self.folder.exists():
             return "missing"
-        return "running" if self.holder() else "interrupted"
+        if self.holder():
+            return "running"
+        return "stopped" if self._is_stopped() else "interrupted"
 
     def holder(self) -> str | None:
         """The process that trains the run now, in words, as ``process 12 on host``."""
         return self._lock.holder()
+
+    def _is_stopped(self) -> bool:
+        with suppress(InputError):  # a damaged provenance is reported by whoever reads it
+            return bool(self.stopped())
+        return False
 
     def sound_rows(self) -> list[Row]:
         """The rows of metrics.jsonl up to the first that is not an evaluation, or that does not follow its own."""
@@ -253,6 +280,12 @@ class Record:
         if len(kept) < len(content):
             os.truncate(path, len(kept))
         self._last = self.sound_rows()[-1]["step"] if kept else -1
+
+
+def _last_session(provenance: Row) -> Row:
+    """The provenance of the last session of a run."""
+    sessions: list[Row] = [provenance, *provenance.get("resumed", [])]
+    return sessions[-1]
 
 
 def _free(path: Path) -> Path:

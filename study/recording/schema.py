@@ -82,6 +82,7 @@ class Session(Checked):
     started: Text | None = None
     wandb_id: Text | None = None
     url: Text | None = None
+    stopped: Text | None = None
 
 
 class Provenance(Session):

@@ -18,10 +18,11 @@ import yaml
 from study.machine.options import MachineOptions
 from study.recording.record import CLIENT, Record, unwritable
 from study.recording.wandb.account import PROJECT, check_account, resolve_mode, wandb_call
+from study.recording.wandb.stops import CANCELLED, SweepState, sweep_state
 from study.spec import Spec
 from study.sweeps.display import Display, print_table
 from study.sweeps.grid import command
-from study.sweeps.local import interrupt
+from study.sweeps.local import OUTCOMES, interrupt
 from study.sweeps.slices import Slice, with_service
 from study.sweeps.workers import Worker, inherited, stop_all
 
@@ -31,11 +32,12 @@ STAGGER = 2.0  # seconds between the starts of two agents, so that they do not a
 def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], machine: MachineOptions) -> int:
     """Create the W&B sweep of a file, run one agent per slice, and finish what they leave.
 
-    W&B never hands out a cell twice. A cell that no agent finished is trained here after the agents have ended.
+    W&B never hands out a cell twice. A cell that was handed out and that no agent finished is trained here after the
+    agents have ended, unless somebody stopped it or ended the sweep in W&B.
 
     Returns:
-        0 if all cells are finished, 1 if one is not, 128 + signal if stopped. Then the running cells stop too, each
-        after a checkpoint, and no other starts.
+        0 if all cells have an outcome, 1 if one has none, 128 + signal if stopped. Then the running cells stop too,
+        each after a checkpoint, and no other starts.
 
     Raises:
         InputError: There is no account, W&B cannot be reached, or the runs folder cannot be written.
@@ -51,29 +53,61 @@ def launch(file: Path, specs: Sequence[Spec], fleet: Sequence[Slice], machine: M
     with with_service(fleet) as parts:
         workers = [Worker(part, environment(part, machine), logs / f"agent-{part.name}.log") for part in parts]
         try:
-            _run(workers, records, sweep)
+            why = _run(workers, records, sweep)
         except KeyboardInterrupt as stop:
             stop_all(workers)
             return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
     print_table(f"{len(specs)} cells in {machine.runs}, sweep {sweep}", records)
-    unfinished = _unfinished(records)
-    for record in unfinished:
-        print(f"study: {record.spec.name} is not finished; see {logs}/agent-*.log", file=sys.stderr)
-    return 1 if unfinished else 0
+    left = _unfinished(records)
+    if left and why:
+        print(f"study: {why}; {len(left)} cells left; go on with: study launch {file} --again ...", file=sys.stderr)
+    for record in left:
+        is_stopped = record.state() == "stopped"
+        said = f"was {record.stopped()}" if is_stopped else f"is not finished; see {logs}/agent-*.log"
+        print(f"study: {record.spec.name} {said}", file=sys.stderr)
+    return 1 if left else 0
 
 
-def _run(workers: Sequence[Worker], records: Sequence[Record], sweep: str) -> None:
-    """Run the agents until they end, then train what they left unfinished."""
+def _run(workers: Sequence[Worker], records: Sequence[Record], sweep: str) -> str:
+    """Run the agents until they end, then train what W&B has lost; returns why cells were left, if W&B says so."""
     for worker in workers:
         worker.commands.append([sys.executable, "-m", "wandb", "agent", "--forward-signals", sweep])
     _watch(workers, records)
-    for i, record in enumerate(_unfinished(records)):
+    if not (left := _unfinished(records)):
+        return ""
+    if (found := sweep_state(sweep)) is None:
+        return f"W&B does not say how the sweep {sweep} stands"
+    _note_stopped(left, found)
+    if why := _why_left(found, left):
+        return f"the sweep {sweep} {why} in W&B"
+    lost = [record for record in left if record.spec in found.cells and record.state() != "stopped"]
+    for i, record in enumerate(lost):
         workers[i % len(workers)].commands.append(command(record.spec, ["--wandb=online"]))
     _watch(workers, records)
+    return ""
 
 
 def _unfinished(records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if record.state() != "finished"]
+    return [record for record in records if record.state() not in OUTCOMES]
+
+
+def _note_stopped(left: Sequence[Record], found: SweepState) -> None:
+    """Note which runs were stopped in W&B: an agent that is told to exit kills its run, which cannot note it itself."""
+    for record in left:
+        if record.state() != "interrupted":
+            continue
+        is_cancelled = found.state == CANCELLED and record.spec in found.cells
+        if is_cancelled or record.provenance().get("wandb_id") in found.stopped:
+            record.reserve()
+            record.stop("stopped in W&B" if not is_cancelled else "stopped in W&B, with its sweep")
+            record.close()
+
+
+def _why_left(found: SweepState, left: Sequence[Record]) -> str:
+    """What somebody did to the sweep so that its cells are to be left alone; empty if nobody did anything."""
+    if found.state == "FINISHED" and any(record.spec not in found.cells for record in left):
+        return "was stopped"
+    return {CANCELLED: "was cancelled", "PAUSED": "is paused"}.get(found.state, "")
 
 
 def create(file: Path) -> str:

@@ -48,8 +48,8 @@ def run(specs: Sequence[Spec], machine: MachineOptions, fleet: Sequence[Slice]) 
     """Train every cell that has no outcome, one at a time on each slice, and wait for those that others train.
 
     Returns:
-        0 if each cell has an outcome, 1 if one failed, 128 + signal if stopped. Then the running cells stop too, each
-        after a checkpoint, and no other starts.
+        0 if each cell has an outcome, 1 if one failed or was stopped in W&B, 128 + signal if this sweep is stopped.
+        Then the running cells stop too, each after a checkpoint, and no other starts.
 
     Raises:
         InputError: The runs folder cannot be written.
@@ -66,13 +66,16 @@ def run(specs: Sequence[Spec], machine: MachineOptions, fleet: Sequence[Slice]) 
         finally:
             stop_all(queue.workers)
     print_table(f"{len(specs)} cells in {machine.runs}", records)
+    stopped = [record for record in records if _state(record) == "stopped"]
+    for record in stopped:
+        print(f"study: {record.spec.name} was {record.stopped()}; --again takes it up", file=sys.stderr)
     failed = [record for record in queue.failed if _state(record) not in OUTCOMES]
     for record in failed:
         print(
             f"study: {record.spec.name} ended with status {queue.failed[record]}: {_last_words(record)}",
             file=sys.stderr,
         )
-    return 1 if failed else 0
+    return 1 if failed or stopped else 0
 
 
 def log_of(record: Record) -> Path:
@@ -106,7 +109,7 @@ class _Queue:
         self.workers = [Worker(part, threads | inherited(part) | own) for part in fleet]
         self.failed: dict[Record, int | None] = {}
         self._left, self._running = deque(records), dict[Worker, Record]()
-        self._options, self._display = machine.flags(), display
+        self._options, self._display, self._again = machine.flags(), display, machine.again
         self._look_at, self._seen_elsewhere = 0.0, set[Record]()
 
     def run(self) -> None:
@@ -136,7 +139,7 @@ class _Queue:
             state = _state(record)
             if state == "running":
                 self._leave(record)
-            elif state in OUTCOMES:
+            elif state in OUTCOMES or (state == "stopped" and not self._again):
                 self._display.drop(record)
             else:
                 return record

@@ -13,6 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from study.recording.wandb.mirror import Mirror
 from study.training.callbacks import Checkpoint, training_module
 from study.training.module import TrainingModule
 
@@ -49,18 +50,25 @@ class SignalStop(Callback):
         self.signum = 0
         self._module: TrainingModule | None = None
 
-    def _request_stop(self, signum: int, _: FrameType | None) -> None:
-        self.signum = signum
+    def request(self, signum: int = signal.SIGTERM) -> None:
+        """Stop as if the signal had come; any thread may call it."""
+        self.signum = self.signum or signum
         if self._module is not None:
             self._module.stop_requested = True
+
+    def _handle(self, signum: int, _: FrameType | None) -> None:
+        self.request(signum)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Replace Lightning's signal handler, which talks to other ranks inside the handler and can hang."""
         self._module = training_module(pl_module)
         for signum in SIGNALS:
-            signal.signal(signum, self._request_stop)
+            signal.signal(signum, self._handle)
         watch_for_second()
+        for logger in trainer.loggers:
+            if isinstance(logger, Mirror):
+                logger.request_stop = self.request
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Stop after this step, unless its evaluation is still to come.

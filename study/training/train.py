@@ -20,7 +20,8 @@ from study.machine.options import MachineOptions, has_slice, is_first_rank, is_u
 from study.machine.parent import die_with_parent
 from study.machine.resolve import resolve, step_mode
 from study.recording.evaluation import Row, Summary, describe
-from study.recording.provenance import now, provenance
+from study.recording.files import now
+from study.recording.provenance import provenance
 from study.recording.record import DIVERGED, Record
 from study.recording.run import changes
 from study.recording.wandb import mirror as tracking
@@ -101,10 +102,7 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
         trainer.fit(module, ckpt_path=start.checkpoint, weights_only=True)
     except Interrupted as stop:
         if trainer.is_global_zero:
-            again = f"run the same command again to resume at step {module.step}"
-            print(f"{module.spec.name}: {stop}; {again}", file=sys.stderr)
-        if mirror:
-            mirror.preempt(stop.status)
+            _end_early(module, record, mirror, stop)
         return stop.status
     if measure.results is not None:
         summary = summarise(module, record, trainer, measure.results)
@@ -127,6 +125,17 @@ def _repair(record: Record, start: Start) -> None:
         print(f"study: {record.folder.name}: its sessions differ in {changed}; {other}", file=sys.stderr)
     if record.faults:
         record.note(faults=[*record.provenance().get("faults", []), *record.faults])
+
+
+def _end_early(module: TrainingModule, record: Record, mirror: tracking.Mirror | None, stop: Interrupted) -> None:
+    """Say why a run was stopped, here and in W&B, which hands a run out again unless somebody stopped it there."""
+    why = mirror.why_stopped() if mirror else ""
+    again = "give the command again with --again" if why else "run the same command again"
+    print(f"{module.spec.name}: {why or stop}; {again} to resume at step {module.step}", file=sys.stderr)
+    if why:
+        record.stop(why)
+    if mirror:
+        (mirror.stop if why else mirror.preempt)(stop.status)
 
 
 def _end(

@@ -125,12 +125,12 @@ def assert_trained_once_each(bench: Bench, cells: list[Spec]) -> None:
     wait_for(lambda: not left_running(bench.runs), 20)
 
 
-def assert_gathers_alike(bench: Bench) -> None:
-    """From W&B and from disk: the same frames, value for value."""
+def assert_gathers_alike(bench: Bench, *states: str) -> None:
+    """From W&B and from disk: the same frames, value for value, of runs in these states, ``finished`` among them."""
     there, here = bench.gather("there", f"--wandb={ENTITY}/{PROJECT}"), bench.gather("here", f"--runs={bench.runs}")
     for name in ("runs", "history", "responses"):
         pd.testing.assert_frame_equal(getattr(there, name), getattr(here, name), check_exact=True)
-    assert here.counting["run"].tolist() == here.runs["run"].tolist()
+    assert set(here.runs["state"]) == set(states) and len(here.counting) == list(here.runs["state"]).count("finished")
 
 
 def test_two_agents_train_every_cell_once_and_both_sources_gather_alike(bench: Bench) -> None:
@@ -140,7 +140,7 @@ def test_two_agents_train_every_cell_once_and_both_sources_gather_alike(bench: B
     assert [agent.wait(300) for agent in started] == [0, 0]
     assert_trained_once_each(bench, grid.cells(small(bench.folder)))
     assert sorted({r.covariates["world_size"] for r in read_runs(bench.runs)[0]}) == [1, 2]
-    assert_gathers_alike(bench)
+    assert_gathers_alike(bench, "finished")
 
 
 @pytest.mark.slow
@@ -162,6 +162,91 @@ def test_a_preempted_agents_cell_ends_as_if_left_alone(bench: Bench, tmp_path: P
     done = run("study", "train", *(f"--{k}={v}" for k, v in cell.factors.items()), f"--runs={alone.folder.parent}")
     assert done.returncode == 0, done.stderr
     assert len({(each.summary() or {})["weights_sha256"] for each in (record, alone)}) == 1
+
+
+def press_stop(bench: Bench, run_id: str) -> None:
+    """The dashboard's button, by the client."""
+    words = f"import wandb; wandb.Api().run('{ENTITY}/{PROJECT}/{run_id}').stop()"
+    subprocess.run([sys.executable, "-c", words], env=bench.environment, cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_a_run_stopped_in_w_and_b_stays_stopped_until_it_is_asked_for(bench: Bench) -> None:
+    """The agent goes on with the next cell. The stopped one is left alone, by sweeps too, and then resumed as itself.
+
+    Its state is the same wherever it is asked for.
+    """
+    file = bench.folder / "two.yaml"
+    file.write_text(SMALL.replace("{value: 8}", "{values: [56, 8]}").replace("[none, A, B]", "[A]"))
+    first, second = (Record(bench.runs, cell) for cell in grid.cells(file))
+    agent = bench.agent(bench.make_sweep(file), "--forward-signals")
+    wait_for(lambda: len(first.history()) >= 3 or agent.poll() is not None)
+    press_stop(bench, first.provenance()["wandb_id"])
+    assert agent.wait(120) == 0, bench.output
+    assert (first.state(), second.state()) == ("stopped", "finished") and first.checkpoint.exists()
+    assert first.stopped().startswith("stopped in W&B at 20") and not first.provenance()["resumed"]
+    states = {run.fields["displayName"]: run.state for run in bench.server.cloud.runs.values()}
+    assert states == {first.spec.name: "killed", second.spec.name: "finished"}
+    assert_gathers_alike(bench, "finished", "stopped")
+    left = run("study", "sweep", str(file), **bench.environment)
+    assert left.returncode == 1 and f"{first.spec.name} was stopped in W&B at 20" in left.stderr, left.stderr
+    assert first.state() == "stopped" and not first.provenance()["resumed"]
+    done = run("study", "sweep", str(file), "--again", **bench.environment)
+    assert done.returncode == 0 and len(bench.server.cloud.runs) == 2, done.stderr
+    assert_trained_once_each(bench, grid.cells(file))
+
+
+@pytest.mark.slow
+def test_a_run_without_an_agent_is_stopped_in_w_and_b_after_a_checkpoint(bench: Bench) -> None:
+    record = Record(bench.runs, Spec("digits", 56, "A"))
+    words = [sys.executable, "-m", "study", "train", *(f"--{k}={v}" for k, v in record.spec.factors.items())]
+    process = bench.start(*words)
+    wait_for(lambda: len(record.history()) >= 3 or process.poll() is not None)
+    press_stop(bench, record.provenance()["wandb_id"])
+    assert process.wait(60) == 143, bench.output
+    assert (
+        record.state() == "stopped"
+        and record.checkpoint.exists()
+        and "give the command again with --again" in bench.output
+    )
+    (only,) = bench.server.cloud.runs.values()
+    assert only.state == "killed" and "stopped" in only.fields["tags"]
+    wait_for(lambda: not left_running(bench.runs), 20)
+
+
+@pytest.mark.slow
+def test_launch_trains_nothing_of_a_sweep_that_was_cancelled(bench: Bench) -> None:
+    """Two cells run and one waits when ``wandb sweep --cancel`` comes."""
+    file = bench.folder / "deep.yaml"
+    file.write_text(SMALL.replace("{value: 8}", "{value: 56}"))
+    records = [Record(bench.runs, cell) for cell in grid.cells(file)]
+    process = bench.start(sys.executable, "-m", "study", "launch", str(file), "--gpus=cpu")
+    wait_for(lambda: sum(len(r.history()) >= 2 for r in records) >= 2 or process.poll() is not None)
+    (sweep,) = bench.server.cloud.sweeps
+    cancel = [WANDB, "sweep", "--cancel", f"{ENTITY}/{PROJECT}/{sweep}"]
+    subprocess.run(cancel, env=bench.environment, cwd=ROOT, check=True, capture_output=True)
+    assert process.wait(30) == 1, bench.output
+    assert "was cancelled in W&B; 3 cells left; go on with: study launch" in bench.output
+    assert sorted(r.state() for r in records) == ["missing", "stopped", "stopped"]
+    wait_for(lambda: not left_running(bench.runs), 20)
+    shown = run("study", "sweep", str(file), "--status", **bench.environment).stdout
+    assert shown.count("stopped") == 2
+
+
+@pytest.mark.slow
+def test_launch_leaves_the_cells_of_a_sweep_that_was_stopped(bench: Bench) -> None:
+    """``wandb sweep --stop`` lets the running cell finish and hands out no other."""
+    file = bench.folder / "some.yaml"
+    file.write_text(SMALL.replace("[none, A, B]", "[none, A, B, C]"))
+    records = [Record(bench.runs, cell) for cell in grid.cells(file)]
+    process = bench.start(sys.executable, "-m", "study", "launch", str(file), "--gpus=cpu")
+    wait_for(lambda: any(r.history() for r in records) or process.poll() is not None)
+    (sweep,) = bench.server.cloud.sweeps
+    stop = [WANDB, "sweep", "--stop", f"{ENTITY}/{PROJECT}/{sweep}"]
+    subprocess.run(stop, env=bench.environment, cwd=ROOT, check=True, capture_output=True)
+    assert process.wait(60) == 1, bench.output
+    assert sorted(r.state() for r in records) == ["finished", "finished", "missing", "missing"]
+    assert "was stopped in W&B; 2 cells left" in bench.output
 
 
 @pytest.mark.slow
@@ -223,7 +308,7 @@ def test_the_digits_sweep_by_two_agents(bench: Bench) -> None:
     started = [bench.agent(path), bench.agent(path, STUDY_DEVICES="2")]
     assert [agent.wait(900) for agent in started] == [0, 0]
     assert_trained_once_each(bench, grid.cells(ROOT / "sweeps" / "digits.yaml"))
-    assert_gathers_alike(bench)
+    assert_gathers_alike(bench, "finished")
 
 
 @pytest.mark.slow
@@ -254,6 +339,7 @@ def test_an_agent_is_told_its_slice_and_its_machine_and_nothing_of_a_surrounding
         "STUDY_SIGNALS": "False",
         "STUDY_ARTIFACT": "final",
         "STUDY_CHANGES": "refuse",
+        "STUDY_AGAIN": "False",
     }
     assert variables["CUDA_VISIBLE_DEVICES"] == "4,5" and variables["WANDB_DIR"] == str(tmp_path / "runs")
     assert not {"MASTER_PORT", "WORLD_SIZE", "WANDB_RUN_ID"} & set(variables)

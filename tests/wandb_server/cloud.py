@@ -41,6 +41,7 @@ class Run:
     started: bool = False
     exit_code: int | None = None
     preempting: bool = False
+    should_stop: bool = False  # somebody pressed Stop
     files: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -58,7 +59,9 @@ class Run:
         """What W&B calls it."""
         if self.exit_code is None:
             return "running" if self.started else "pending"
-        return "finished" if self.exit_code == 0 else "preempted" if self.preempting else "failed"
+        if self.exit_code == 0:
+            return "finished"
+        return "preempted" if self.preempting else "killed" if self.should_stop else "failed"
 
     def take(self, body: Json) -> None:
         """Take what the file stream brings: lines at an offset, so that what is sent twice is held once."""
@@ -81,15 +84,20 @@ class Sweep:
     config: str
     cells: Iterator[Json]
     runs: list[Run] = field(default_factory=list)
+    state: str = "RUNNING"
 
     def next_command(self) -> Json:
         """What an agent that has nothing to do is told."""
+        if self.state != "RUNNING":
+            return {"type": "exit"}
         for run in self.runs:
             if run.state == "preempted":
                 run.exit_code, run.preempting = None, False
                 return self._command("resume", run)
         cell = next(self.cells, None)
         if cell is None:
+            if all(run.state not in ("pending", "running") for run in self.runs):
+                self.state = "FINISHED"
             return {"type": "exit"}
         config = json.dumps({key: {"value": value} for key, value in cell.items()})
         self.runs.append(Run(f"{self.id}{len(self.runs):02d}", self.project, {"config": config, "sweep": self.id}))
@@ -133,8 +141,12 @@ class Cloud:
 
     def heartbeat(self, agent: str, running: Json) -> list[Json]:
         """What an agent is to do now."""
-        if any(running.values()):
-            return []
+        sweep = self.agents[agent]
+        if sweep.state == "CANCELED":
+            return [{"type": "exit"}]
+        stops = [name for name, runs in running.items() if runs and self.runs[name].should_stop]
+        if any(running.values()) or sweep.state == "PAUSED":
+            return [{"type": "stop", "run_id": name} for name in stops]
         while self.lost:
             self.lost -= 1
             self.agents[agent].next_command()

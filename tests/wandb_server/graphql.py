@@ -35,6 +35,8 @@ def upsert_bucket(cloud: Cloud, given: Json) -> Json:
     run = cloud.runs.setdefault(given["name"], Run(given["name"], given.get("project") or ""))
     run.fields |= {key: value for key, value in given.items() if value is not None}
     run.fields.setdefault("createdAt", NOW)
+    if run.exit_code is not None:  # it is resumed
+        run.should_stop = False
     run.started, run.exit_code = True, None
     project = {"id": "p", "name": run.project, "entity": OWNER}
     bucket = {"id": run.id, "name": run.id, "displayName": run.fields.get("displayName"), "description": "",
@@ -72,6 +74,9 @@ def create_run_files(cloud: Cloud, given: Json) -> Json:
 
 
 def upsert_sweep(cloud: Cloud, given: Json) -> Json:
+    if given.get("state"):
+        cloud.sweeps[given["id"]].state = given["state"]
+        return {"upsertSweep": {"sweep": {"name": given["id"]}}}
     sweep = cloud.add_sweep(given["config"], given.get("projectName") or "uncategorized")
     about = {"name": sweep.id, "project": {"id": "p", "name": sweep.project, "entity": OWNER}}
     return {"upsertSweep": {"sweep": about, "configValidationWarnings": []}}
@@ -83,9 +88,23 @@ def sweep_with_runs(cloud: Cloud, given: Json) -> Json:
 
 
 def _sweep(sweep: Sweep) -> Json:
-    edges = [{"node": {"name": run.id, "state": run.state, "config": run.fields.get("config")}} for run in sweep.runs]
-    about = {"id": sweep.id, "name": sweep.id, "method": "grid", "state": "RUNNING", "config": sweep.config}
+    edges = [{"node": _stop(run) | {"state": run.state, "config": run.fields.get("config")}} for run in sweep.runs]
+    about = {"id": sweep.id, "name": sweep.id, "method": "grid", "state": sweep.state, "config": sweep.config}
     return about | {"runs": {"edges": edges}, "createdAt": NOW, "description": "", "displayName": sweep.id}
+
+
+def _stop(run: Run) -> Json:
+    is_over = run.state not in ("pending", "running")
+    return {"name": run.id, "shouldStop": run.should_stop, "stopped": run.should_stop and is_over}
+
+
+def stop_run(cloud: Cloud, given: Json) -> Json:
+    cloud.runs[given["id"]].should_stop = True
+    return {"stopRun": {"success": True}}
+
+
+def run_stop(cloud: Cloud, given: Json) -> Json:
+    return {"project": {"run": _stop(cloud.runs[given["run"]])}}
 
 
 def create_agent(cloud: Cloud, given: Json) -> Json:
@@ -207,6 +226,8 @@ REPLIES: dict[str, Callable[[Cloud, Json], Any]] = {
     "createRunFiles(": create_run_files,
     "notifyScriptableRunAlert(": alert,
     "upsertSweep(": upsert_sweep,
+    "mutation StopRun": stop_run,
+    "query StudyRun(": run_stop,
     "sweep(sweepName": sweep_with_runs,
     "createAgent(": create_agent,
     "agentHeartbeat(": heartbeat,

@@ -129,8 +129,9 @@ class Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)
             return {"data": answer(cloud, asked["query"], asked.get("variables") or {})}
         if parts[-1] == "file_stream":
-            cloud.runs[parts[-2]].take(json.loads(body))
-            return {"exitcode": None, "limits": {}, "stopped": False}
+            run = cloud.runs[parts[-2]]
+            run.take(json.loads(body))
+            return {"exitcode": None, "limits": {}, "stopped": run.should_stop}
         if parts[0] == "artifact" and self.command == "GET":
             return artifacts.give(cloud, parts[1], "/".join(parts[2:]))
         if parts[0] == "artifact":

@@ -21,7 +21,7 @@ from study.bench.gpu_check.report import REPORT, report, summary
 from study.bench.gpu_check.stages import ROOT, Setup, Stage, argv, plan
 from study.bench.gpu_check.state import FINAL, Result, State, write
 from study.recording.bench_lines import read
-from study.recording.provenance import now
+from study.recording.files import now
 from study.spec import InputError
 from study.sweeps.local import interrupt
 

@@ -6,4 +6,6 @@ logger.log_metrics(evaluation.row())      mirror.py     one row per evaluation
 logger.finish(write)                      mirror.py     summary, measurements and pictures.figures(record)
                                           artifact.py   and the final weights, which fetched_weights gives back
 logger.preempt(143)                       mirror.py     or: interrupted, so that an agent gets the run again
+logger.stop(143)                          mirror.py     or: stopped there, as logger.why_stopped() found out
+sweep_state(path)                         stops.py      what somebody did to a sweep there
 """

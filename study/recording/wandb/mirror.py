@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from _thread import interrupt_main
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from study.recording.record import CLIENT, MEASUREMENTS, Record
 from study.recording.run import covariates
 from study.recording.wandb.account import PROJECT, end_client, resolve_mode
 from study.recording.wandb.artifact import WriteWeights, log_weights
+from study.recording.wandb.stops import STOPPED, why_stopped
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -86,12 +88,19 @@ class Mirror(Logger):
 
     If W&B's client fails, it is started again and sent what it lacks. If that fails too, one line says so and training
     continues without W&B; the record on disk is complete in any case.
+
+    Attributes:
+        record: The record.
+        run: The W&B run, None once W&B has failed for good.
+        request_stop: Called by W&B's client, in a thread of its own, when somebody stops the run in the dashboard.
     """
 
     def __init__(self, record: Record) -> None:
         super().__init__()
         self.record = record
         self.run: Run | None = None
+        self.request_stop: Callable[[], None] = interrupt_main
+        self._is_stopped = False
         self._begin()
 
     @property
@@ -137,6 +146,21 @@ class Mirror(Logger):
 
         self._attempt(fail, again=True)
 
+    def why_stopped(self) -> str:
+        """Why W&B wants the run to end, in a few words; empty if it does not, or cannot be asked."""
+        if self._is_stopped:
+            return "stopped in W&B"
+        return why_stopped(self.run) if self.run and not self.run.offline else ""
+
+    def stop(self, status: int) -> None:
+        """Close a run that somebody stopped in W&B, which does not hand it out again."""
+
+        def end(run: Run) -> None:
+            run.tags = (*(run.tags or ()), STOPPED)
+            _close(run, status)
+
+        self._attempt(end, again=True)
+
     def preempt(self, status: int) -> None:
         """Close a run that was stopped by a signal, marked as preempted so that W&B hands it out again."""
 
@@ -148,11 +172,16 @@ class Mirror(Logger):
 
     def _begin(self) -> None:
         """Open the W&B run and send what it lacks of the record."""
-        self.run = _open(self.record)
+        self.run = _open(self.record, self._stop)
         last = dict(self.run.summary).get("step", -1)
         for row in self.record.history():
             if row["step"] > last:
                 self.run.log(row)
+
+    def _stop(self) -> None:
+        """What W&B's client does instead of its own way, a Ctrl-C that could end a process before its checkpoint."""
+        self._is_stopped = True
+        self.request_stop()
 
     def _attempt(self, act: Callable[[Run], None], again: bool = False) -> None:
         """Call `act` with the W&B run, surviving a failure of the client.
@@ -199,18 +228,18 @@ class Mirror(Logger):
             _say(f"W&B may lack the weights of {self.name} ({reason}); {fix}")
 
 
-def _open(record: Record) -> Run:
+def _open(record: Record, stop: Callable[[], None]) -> Run:
     """Start or resume the W&B run of a record: online if that works, else offline."""
     import wandb
 
-    settings = _settings(record)
+    settings = _settings(record) | {"settings": wandb.Settings(stop_fn=stop)}
     try:
         run = wandb.init(**settings, resume="allow")
     except Exception as error:
         end_client()
         reason = str(error).split("\n")[0]
         if "deleted" in reason:
-            return _open_new(record)
+            return _open_new(record, stop)
         _say(
             f"W&B cannot be reached ({reason}); {record.spec.name} is trained and logged offline; "
             f"send it later: wandb sync {record.folder.parent / CLIENT}/offline-run-*-{settings['id']}"
@@ -224,12 +253,12 @@ def _open(record: Record) -> Run:
     return run
 
 
-def _open_new(record: Record) -> Run:
+def _open_new(record: Record, stop: Callable[[], None]) -> Run:
     """Start another W&B run for a record whose own was deleted: W&B never accepts the same id again."""
     record.note(wandb_id=secrets.token_hex(4))
     _say(f"{record.spec.name} was deleted in W&B and resumes there as run {record.provenance()['wandb_id']}")
     set_client_environment(record, "online")
-    return _open(record)
+    return _open(record, stop)
 
 
 def _settings(record: Record) -> dict[str, Any]:
