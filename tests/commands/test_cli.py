@@ -147,7 +147,7 @@ def test_the_flags_are_frozen() -> None:
     assert flags - {"-h", "--help"} == {
         *("--dataset", "--depth", "--shortcut", "--recipe", "--seed"),
         *("--devices", "--precision", "--step", "--checkpoint-every", "--runs", "--data", "--artifact", "--wandb"),
-        *("--changes", "--signals"),
+        *("--changes", "--signals", "--again"),
     }
 
 

@@ -152,6 +152,19 @@ def test_a_run_that_is_only_reserved_is_no_record_yet(tmp_path: Path) -> None:
     assert [folder.name for folder in run_folders(tmp_path)] == ["empty"]
 
 
+def test_a_stopped_run_is_told_from_an_interrupted_one_until_it_resumes(tmp_path: Path) -> None:
+    record = Record(tmp_path, SPEC)
+    record.open(BEGUN)
+    record.stop("stopped in W&B")
+    assert record.state() == "running"
+    record.close()
+    assert record.state() == "stopped" and record.stopped().startswith("stopped in W&B at 20")
+    record.open(BEGUN | {"commit": "d"})
+    record.close()
+    assert record.state() == "interrupted" and not record.stopped()
+    assert record.provenance()["stopped"].startswith("stopped in W&B")
+
+
 def test_no_runs_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_runs(tmp_path / "nowhere")

@@ -164,9 +164,22 @@ def test_a_preempted_agents_cell_ends_as_if_left_alone(bench: Bench, tmp_path: P
     assert len({(each.summary() or {})["weights_sha256"] for each in (record, alone)}) == 1
 
 
-def press_stop(bench: Bench, run_id: str) -> None:
+def kill_run(bench: Bench, record: Record) -> None:
+    """As a machine does that lacks memory."""
+    (process,) = [number for number in left_running(bench.runs) if record.spec.name in open_files(number)]
+    os.kill(process, signal.SIGKILL)
+
+
+def open_files(process: int) -> str:
+    """The names of the files that a process holds open, such as the lock of the run that it trains."""
+    folder = Path(f"/proc/{process}/fd")
+    return " ".join(str(link.readlink()) for link in folder.iterdir())
+
+
+def press_stop(bench: Bench, record: Record) -> None:
     """The dashboard's button, by the client."""
-    words = f"import wandb; wandb.Api().run('{ENTITY}/{PROJECT}/{run_id}').stop()"
+    path = f"{ENTITY}/{PROJECT}/{record.provenance()['wandb_id']}"
+    words = f"import wandb; wandb.Api().run('{path}').stop()"
     subprocess.run([sys.executable, "-c", words], env=bench.environment, cwd=ROOT, check=True, capture_output=True)
 
 
@@ -181,7 +194,7 @@ def test_a_run_stopped_in_w_and_b_stays_stopped_until_it_is_asked_for(bench: Ben
     first, second = (Record(bench.runs, cell) for cell in grid.cells(file))
     agent = bench.agent(bench.make_sweep(file), "--forward-signals")
     wait_for(lambda: len(first.history()) >= 3 or agent.poll() is not None)
-    press_stop(bench, first.provenance()["wandb_id"])
+    press_stop(bench, first)
     assert agent.wait(120) == 0, bench.output
     assert (first.state(), second.state()) == ("stopped", "finished") and first.checkpoint.exists()
     assert first.stopped().startswith("stopped in W&B at 20") and not first.provenance()["resumed"]
@@ -197,12 +210,36 @@ def test_a_run_stopped_in_w_and_b_stays_stopped_until_it_is_asked_for(bench: Ben
 
 
 @pytest.mark.slow
+def test_a_sweep_of_eight_cells_is_told_alike_everywhere(bench: Bench) -> None:
+    """Two agents; one run is killed, one stopped in the dashboard, six end: so say W&B, --status and gather."""
+    path = bench.make_sweep(ROOT / "sweeps" / "digits.yaml")
+    deep = [Record(bench.runs, Spec("digits", 56, shortcut)) for shortcut in ("none", "A")]
+    started = [bench.agent(path, "--forward-signals") for _ in range(2)]
+    for record, end in zip(deep, (kill_run, press_stop), strict=True):
+        wait_for(lambda record=record: len(record.history()) >= 2, 600)  # type: ignore[misc]
+        end(bench, record)
+    assert [agent.wait(900) for agent in started] == [0, 0], bench.output
+    killed, stopped = deep
+    bench.server.cloud.runs[killed.provenance()["wandb_id"]].is_silent = True
+    wanted = {cell.name: "finished" for cell in grid.cells(ROOT / "sweeps" / "digits.yaml")}
+    wanted |= {killed.spec.name: "interrupted", stopped.spec.name: "stopped"}
+    words = {"finished": "finished", "killed": "stopped", "crashed": "interrupted"}
+    assert {run.fields["displayName"]: words[run.state] for run in bench.server.cloud.runs.values()} == wanted
+    shown = run("study", "sweep", "digits", "--status", **bench.environment).stdout
+    listed = [line.replace("│", " ").split() for line in shown.splitlines() if "digits-" in line]
+    assert {words[0]: words[1] for words in listed} == wanted, shown
+    assert_gathers_alike(bench, *set(wanted.values()))
+    here = bench.gather("both", f"--runs={bench.runs}", f"--wandb={ENTITY}/{PROJECT}").runs
+    assert dict(zip(here["run"], here["state"], strict=True)) == wanted
+
+
+@pytest.mark.slow
 def test_a_run_without_an_agent_is_stopped_in_w_and_b_after_a_checkpoint(bench: Bench) -> None:
     record = Record(bench.runs, Spec("digits", 56, "A"))
     words = [sys.executable, "-m", "study", "train", *(f"--{k}={v}" for k, v in record.spec.factors.items())]
     process = bench.start(*words)
     wait_for(lambda: len(record.history()) >= 3 or process.poll() is not None)
-    press_stop(bench, record.provenance()["wandb_id"])
+    press_stop(bench, record)
     assert process.wait(60) == 143, bench.output
     assert (
         record.state() == "stopped"

@@ -42,6 +42,7 @@ class Run:
     exit_code: int | None = None
     preempting: bool = False
     should_stop: bool = False  # somebody pressed Stop
+    is_silent: bool = False  # for the five minutes after which W&B takes a run for dead
     files: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -58,7 +59,7 @@ class Run:
     def state(self) -> str:
         """What W&B calls it."""
         if self.exit_code is None:
-            return "running" if self.started else "pending"
+            return "crashed" if self.is_silent else "running" if self.started else "pending"
         if self.exit_code == 0:
             return "finished"
         return "preempted" if self.preempting else "killed" if self.should_stop else "failed"

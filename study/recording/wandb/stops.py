@@ -55,8 +55,8 @@ def why_stopped(run: Run) -> str:
         found = _ask(RUN, entity=run.entity, project=run.project, run=run.id)["run"] or {}
         if found.get("shouldStop") or found.get("stopped"):
             return "stopped in W&B"
-        is_cancelled = bool(run.sweep_id) and _ask_state(run.entity, run.project, run.sweep_id) == CANCELLED
-        return "its sweep was cancelled in W&B" if is_cancelled else ""
+        sweep = run.sweep_id and _ask(SWEEP, entity=run.entity, project=run.project, sweep=run.sweep_id)["sweep"]
+        return "stopped in W&B, with its sweep" if sweep and sweep["state"].upper() == CANCELLED else ""
 
     return _within(PATIENCE, ask) or ""
 
@@ -73,11 +73,6 @@ def sweep_state(path: str) -> SweepState | None:
         return SweepState(found["state"].upper(), frozenset(cells), frozenset(stopped))
 
     return _within(PATIENCE, ask)
-
-
-def _ask_state(entity: str, project: str, sweep: str) -> str:
-    state: str = _ask(SWEEP, entity=entity, project=project, sweep=sweep)["sweep"]["state"]
-    return state.upper()
 
 
 def _ask(query: str, **variables: str) -> Any:
