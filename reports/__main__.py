@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.commands.flags import Parser, add_version, entry
+from study.commands.flags import Parser, add_version, entry, list_verbs
 from study.spec import InputError
 
 
@@ -16,7 +16,7 @@ def parser() -> Parser:
     """All verbs and flags."""
     top = Parser(prog="reports", description="Gather runs and build the comparison with the paper.")
     add_version(top)
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB")
     gather = verbs.add_parser("gather", help="read run records into a snapshot")
     gather.add_argument("--runs", type=Path, help="folder of the run records (default: runs; with --wandb: none)")
     gather.add_argument("--wandb", metavar="ENTITY/PROJECT", help="also read the runs of a W&B project")
@@ -51,8 +51,11 @@ def parser() -> Parser:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Do what the command line says; returns the exit status."""
-    options = parser().read(arguments)
+    """Do what the command line says; returns the exit status. Without a verb, list the verbs."""
+    top = parser()
+    options = top.read(arguments)
+    if options.verb is None:
+        return list_verbs(top)
     verbs = {"gather": _gather, "build": _build, "watch": _watch, "publish": _publish, "power": _power}
     return verbs[options.verb](options)
 

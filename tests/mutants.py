@@ -449,10 +449,17 @@ MUTANTS = (
     ),
     Mutant(
         "cells at the same time share the first GPU",
-        "study/machine/gpus.py",
-        "sorted(self._runs, key=self._runs.__getitem__)",
-        "list(self._runs)",
-        "machine/test_gpus.py",
+        "study/sweeps/slices.py",
+        "rounds = cycle(gpus)",
+        "rounds = cycle(gpus[:1])",
+        "sweeps/test_slices.py",
+    ),
+    Mutant(
+        "a sweep does not come back to a cell that another process trains",
+        "study/sweeps/local.py",
+        "self._leave(record)",
+        "self._display.drop(record)",
+        "faults/test_two_at_once.py",
     ),
     Mutant(
         "the GPU's service can hold who reads our output",
@@ -471,8 +478,8 @@ MUTANTS = (
     Mutant(
         "code without a checkout claims to be unmodified",
         "study/recording/version.py",
-        "if _is_tracked(file) else None",
-        "if _is_tracked(file) else False",
+        "if _checkout(file) else None",
+        "if _checkout(file) else False",
         "recording/test_version.py",
     ),
     Mutant(
@@ -485,8 +492,8 @@ MUTANTS = (
     Mutant(
         "a surrounding repository's commit is taken for ours",
         "study/recording/version.py",
-        "if _is_tracked(file):",
-        "if True:",
+        'if _project(top).get("name") == PACKAGE else None',
+        "if top else None",
         "recording/test_version.py",
     ),
     Mutant(
@@ -506,7 +513,7 @@ MUTANTS = (
     Mutant(
         "a modified checkout is called clean",
         "study/recording/version.py",
-        'bool(_git(file, "status", "--porcelain"))',
+        'bool(_git(file, "status", "--porcelain", "--untracked-files=no"))',
         "False",
         "recording/test_version.py",
     ),

@@ -16,17 +16,21 @@ from study.commands import (
     prepare,
     probe,
     push,
+    runs,
+    show,
     signals,
     sweep,
     test,
     train,
 )
-from study.commands.flags import Parser, add_version, entry
+from study.commands.flags import Parser, add_version, entry, list_verbs
 
 VERBS = (
     train,
     sweep,
     launch,
+    runs,
+    show,
     deepen,
     test,
     probe,
@@ -45,21 +49,21 @@ def parser() -> Parser:
     """Build the parser of all verbs; a value that the data set and the depth determine is not a flag (rule 2)."""
     top = Parser(prog="study", description="A tracked reproduction study of deep residual learning.")
     add_version(top)
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB")
     for verb in VERBS:
         verb.add_parser(verbs)
     return top
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit status.
+    """Run one command line and return its exit status; without a verb, list the verbs.
 
     Raises:
         InputError: The arguments are invalid, or the verb cannot be carried out with them.
     """
-    options: argparse.Namespace = parser().read(arguments)
-    status: int = options.run(options)
-    return status
+    top = parser()
+    options: argparse.Namespace = top.read(arguments)
+    return list_verbs(top) if options.verb is None else int(options.run(options))
 
 
 def main() -> int:

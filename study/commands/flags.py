@@ -45,6 +45,16 @@ def add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and the commit, and exit")
 
 
+def list_verbs(parser: argparse.ArgumentParser) -> int:
+    """Say on standard error what each verb of a program does; returns the exit status of a wrong command line."""
+    (verbs,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    width = max(map(len, verbs.choices))
+    lines = [f"  {verb.dest:{width}}  {verb.help}" for verb in verbs._choices_actions]
+    usage = [f"{parser.prog}: which verb? As in: {parser.prog} {next(iter(verbs.choices))} --help", *lines]
+    print("\n".join(usage), file=sys.stderr)
+    return 2
+
+
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # quoted: argparse's class takes no parameter at runtime
 
 

@@ -27,6 +27,7 @@ def add_parser(verbs: Verbs) -> None:
     )
     add_gpus(parser, required=False)
     parser.add_argument("--status", action="store_true", help="only show the progress of each cell")
+    parser.add_argument("--watch", action="store_true", help="with --status: until every cell has a result, or Ctrl-C")
     parser.add_argument("--dry-run", action="store_true", help="only show the commands")
     parser.add_argument("--estimate", action="store_true", help="only measure a few steps; show hours and memory")
     add_options(parser)
@@ -45,8 +46,10 @@ def run(options: argparse.Namespace) -> int:
         from study.sweeps.estimate import show_estimate
 
         return show_estimate(cells, machine)
-    if options.status:
-        return local.show_status(cells, machine.runs)
+    if options.status or options.watch:
+        from study.sweeps.status import show_status, watch_status
+
+        return watch_status(cells, machine.runs) if options.watch else show_status(cells, machine.runs)
     if options.dry_run:
         return local.show_commands(cells, machine)
     return local.run(cells, machine, _fleet(options, cells, machine))

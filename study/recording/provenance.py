@@ -16,7 +16,7 @@ from study.machine.options import DEFAULTS, MachineOptions, StepMode
 from study.recipes import per_device_batch, recipe_for
 from study.recording.evaluation import Row
 from study.recording.files import now
-from study.recording.version import commit, is_modified, release
+from study.recording.version import PACKAGE, commit, is_modified, own_release, release, untracked
 from study.spec import Spec
 
 PLAN = Path(__file__).parents[2] / "reports" / "plan.toml"  # beside `study`, in a checkout as where it is installed
@@ -40,7 +40,12 @@ def provenance(
     return {
         "commit": commit(),
         "dirty": is_modified(),
-        "versions": {"python": platform.python_version(), **{name: release(name) for name in packages}},
+        "untracked": untracked(),
+        "versions": {
+            PACKAGE: own_release(),
+            "python": platform.python_version(),
+            **{name: release(name) for name in packages},
+        },
         "device": device_name(),
         "threads": torch.get_num_threads(),
         "world_size": machine.world_size,

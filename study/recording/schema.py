@@ -67,6 +67,7 @@ class Session(Checked):
     extent: Text | None = None
     commit: Text | None = None
     dirty: bool | None = None
+    untracked: list[Text] | None = None
     versions: dict[str, Text | None] = {}
     device: Text | None = None
     threads: Count | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -63,7 +64,12 @@ def _last(record: Record) -> Evaluation | None:
 
 
 def print_table(title: str, records: Sequence[Record]) -> None:
-    """Print one row per cell: state, step, errors in percent and minutes, where they are known."""
+    """Print the table of `make_table`."""
+    console().print(make_table(title, records))
+
+
+def make_table(title: str, records: Sequence[Record]) -> Table:
+    """One row per cell: state, step, errors in percent and minutes, where they are known."""
     table = Table(title=title)
     for heading in ("cell", "state"):
         table.add_column(heading)
@@ -71,7 +77,12 @@ def print_table(title: str, records: Sequence[Record]) -> None:
         table.add_column(heading, justify="right")
     for record in records:
         table.add_row(record.spec.name, *_progress(record))
-    console().print(table)
+    return table
+
+
+def count(states: Iterable[str]) -> str:
+    """How many runs are in each state: ``2 finished, 1 running``."""
+    return ", ".join(f"{number} {state}" for state, number in Counter(states).most_common())
 
 
 def _progress(record: Record) -> list[str]:
@@ -89,6 +100,6 @@ def _measured(last: Evaluation | None) -> list[str]:
     return [str(last.step), f"{last.train.percent:.2f}", f"{last.test.percent:.2f}", f"{60 * last.hours:.2f}"]
 
 
-def console() -> Console:
-    """The console of standard output: as wide as the terminal, or 100 columns where there is none."""
-    return Console(width=None if sys.stdout.isatty() else 100)
+def console(width: int = 100) -> Console:
+    """The console of standard output: as wide as the terminal, or so many columns where there is none."""
+    return Console(width=None if sys.stdout.isatty() else width)

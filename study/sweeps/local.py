@@ -38,12 +38,6 @@ def show_commands(specs: Sequence[Spec], machine: MachineOptions) -> int:
     return 0
 
 
-def show_status(specs: Sequence[Spec], runs: Path) -> int:
-    """Print the progress of each cell, and its results if it is finished."""
-    print_table(f"{len(specs)} cells in {runs}", [Record(runs, spec) for spec in specs])
-    return 0
-
-
 def run(specs: Sequence[Spec], machine: MachineOptions, fleet: Sequence[Slice]) -> int:
     """Train every cell that has no outcome, one at a time on each slice, and wait for those that others train.
 
@@ -66,16 +60,24 @@ def run(specs: Sequence[Spec], machine: MachineOptions, fleet: Sequence[Slice]) 
         finally:
             stop_all(queue.workers)
     print_table(f"{len(specs)} cells in {machine.runs}", records)
-    stopped = [record for record in records if _state(record) == "stopped"]
+    stopped = [record for record in records if read_state(record) == "stopped"]
     for record in stopped:
         print(f"study: {record.spec.name} was {record.stopped()}; --again takes it up", file=sys.stderr)
-    failed = [record for record in queue.failed if _state(record) not in OUTCOMES]
+    failed = [record for record in queue.failed if read_state(record) not in OUTCOMES]
     for record in failed:
         print(
             f"study: {record.spec.name} ended with status {queue.failed[record]}: {_last_words(record)}",
             file=sys.stderr,
         )
     return 1 if failed or stopped else 0
+
+
+def read_state(record: Record) -> str:
+    """The state of a cell; `study train` says what is wrong with a record that cannot be read."""
+    try:
+        return record.state()
+    except InputError:
+        return "unreadable"
 
 
 def log_of(record: Record) -> Path:
@@ -120,7 +122,7 @@ class _Queue:
             time.sleep(POLL)
             for worker, record in list(self._running.items()):
                 self._watch(worker, record)
-        while any(_state(record) == "running" for record in self.failed):
+        while any(read_state(record) == "running" for record in self.failed):
             time.sleep(LOOK)
 
     def _fill(self) -> None:
@@ -136,7 +138,7 @@ class _Queue:
         """Take the next cell that nobody trains; those that other processes train go to the end."""
         for _ in range(len(self._left)):
             record = self._left.popleft()
-            state = _state(record)
+            state = read_state(record)
             if state == "running":
                 self._leave(record)
             elif state in OUTCOMES or (state == "stopped" and not self._again):
@@ -172,7 +174,7 @@ class _Queue:
             self._display.show(record, worker.part.name)
             return
         del self._running[worker]
-        has_outcome = _state(record) in OUTCOMES
+        has_outcome = read_state(record) in OUTCOMES
         if worker.status == 0 and not has_outcome:  # another process had locked the run first
             log_of(record).unlink(missing_ok=True)
             self._left.append(record)
@@ -180,11 +182,3 @@ class _Queue:
         if not has_outcome:
             self.failed[record] = worker.status
         self._display.drop(record)
-
-
-def _state(record: Record) -> str:
-    """The state of a cell; `study train` says what is wrong with a record that cannot be read."""
-    try:
-        return record.state()
-    except InputError:
-        return "unreadable"

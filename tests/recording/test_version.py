@@ -20,6 +20,7 @@ def checkout(tmp_path: Path) -> Path:
     file = tmp_path / "package" / "version.py"
     file.parent.mkdir()
     file.write_text("one\n")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "resnet-study"\nversion = "7.1"\n')
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "--all")
     git(tmp_path, "commit", "--quiet", "--message=one")
@@ -32,10 +33,24 @@ def test_the_commit_is_that_of_the_checkout(checkout: Path, monkeypatch: pytest.
     assert version.is_modified(checkout) is False
 
 
-@pytest.mark.parametrize("changed", ["package/version.py", "new.txt"])
-def test_a_changed_or_new_file_makes_it_modified(changed: str, checkout: Path) -> None:
-    (checkout.parent.parent / changed).write_text("two\n")
+def test_a_changed_file_makes_it_modified_and_a_new_one_is_listed(checkout: Path) -> None:
+    (checkout.parent.parent / "my sweep.yaml").write_text("two\n")
+    assert version.is_modified(checkout) is False and version.untracked(checkout) == ["my sweep.yaml"]
+    checkout.write_text("two\n")
     assert version.is_modified(checkout)
+
+
+def test_the_release_is_that_of_the_checkout_even_where_another_is_installed(checkout: Path) -> None:
+    assert version.own_release(checkout) == "7.1"
+
+
+def test_a_copy_in_the_repository_of_another_project_has_no_commit(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STUDY_COMMIT", raising=False)
+    (checkout.parent.parent / "pyproject.toml").write_text('[project]\nname = "theirs"\n')
+    assert version.commit(checkout) is None and version.is_modified(checkout) is None
+    assert version.untracked(checkout) is None
 
 
 def test_a_repository_that_only_contains_the_folder_is_not_asked(
