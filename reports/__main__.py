@@ -129,7 +129,7 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from reports.page.publish import publish
+    from reports.publish.publish import publish
 
     for kind, address in publish(options.out, options.wandb).items():
         print(f"{kind}: {address}")

@@ -32,7 +32,8 @@ FLOORS = {  # from the roof to the ground
     "study.spec": "the five factors that name a run",
 }
 REPORT_FLOORS = {
-    "reports.page": "Markdown, HTML, README, W&B report",
+    "reports.publish": "the report in W&B",
+    "reports.page": "Markdown, HTML, README",
     "reports.figures": "the paper's figures, ours above",
     "reports.tables": "the paper's tables, ours beside",
     "reports.judging": "statistics and claims",

@@ -35,6 +35,8 @@ PATIENCE = 60  # seconds for one request
 PAGE = 100  # runs
 AT_ONCE = 8  # runs read at the same time
 ATTEMPTS = 3  # at a history whose rows are fewer than W&B says it has
+REFERENCE, REPORT = "reference", "report"  # job types of runs that `reports publish` makes
+IGNORED = frozenset({REFERENCE, REPORT})  # job types of runs that train nothing
 NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # as JSON of the web has them
 
 
@@ -62,6 +64,8 @@ def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str,
     excluded: dict[str, str] = {}
     ours: list[tuple[Spec, Run]] = []
     for run in listed:
+        if run.job_type in IGNORED:
+            continue
         try:
             if not re.fullmatch(r"[\w-]+", run.id, re.ASCII):
                 raise InputError("its id is not one that W&B gives")

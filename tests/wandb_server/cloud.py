@@ -122,6 +122,7 @@ class Cloud:
         self.lost = 0  # how many cells are still to be handed out to nobody, as when an answer is lost on its way
         self.forbidden: set[str] = set()  # runs whose histories may not be read
         self.truncated: set[str] = set()  # runs whose histories come without their last row
+        self.refused: set[str] = set()  # files of runs that may not be uploaded
         self.is_full = False  # whether artifacts are refused, as when the storage of an account is used up
         self.address = ""
 

@@ -193,8 +193,11 @@ def upsert_view(cloud: Cloud, given: Json) -> Json:
 
 
 def views(cloud: Cloud, given: Json) -> Json:
-    kind = given.get("viewType")
-    nodes = [{"node": _view(view), "cursor": view["id"]} for view in cloud.views.values() if view.get("type") == kind]
+    wanted = [("type", given.get("viewType")), ("name", given.get("viewName"))]
+    found = [
+        view for view in cloud.views.values() if all(value is None or view.get(key) == value for key, value in wanted)
+    ]
+    nodes = [{"node": _view(view), "cursor": view["id"]} for view in found]
     return {"project": {"allViews": {"edges": nodes, "pageInfo": {"endCursor": None, "hasNextPage": False}}}}
 
 

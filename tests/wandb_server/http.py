@@ -139,6 +139,8 @@ class Handler(BaseHTTPRequestHandler):
         if parts[0] == "upload" and self.command == "GET":
             return cloud.runs[parts[1]].files["/".join(parts[2:])]
         if parts[0] == "upload":
+            if parts[-1] in cloud.refused:
+                raise Unknown(403, "permission denied")
             cloud.runs[parts[1]].files["/".join(parts[2:])] = body
         return {}
 
