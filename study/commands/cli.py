@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from study.commands import (
     bench,
     complexity,
+    convert,
     deepen,
     doctor,
     export,
@@ -31,6 +32,7 @@ VERBS = (
     launch,
     runs,
     show,
+    convert,
     deepen,
     test,
     probe,
