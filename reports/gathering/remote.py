@@ -121,7 +121,7 @@ def _record(spec: Spec, run: Run, cache: Path) -> Recorded:
 def _unfinished_state(run: Run) -> State:
     if run.state == "running":
         return "running"
-    return "stopped" if STOPPED in run.tags else "interrupted"
+    return "stopped" if STOPPED in (run.tags or ()) else "interrupted"
 
 
 def _parts(run: Run, is_finished: bool, cache: Path) -> Row:
