@@ -124,7 +124,8 @@ class Document:
         test = " Test error is that of the validation images, centre crop." if comparison.family == "imagenet" else ""
         return (
             f"Live: the runs of this project, {comparison.title}, a line for each network through the mean of its "
-            f"seeds, plain nets above residual ones; the axes hold the end of every run.{papers}{test}{absent}"
+            "seeds, plain nets above residual ones; the axes hold the end of every run of the report."
+            f"{papers}{test}{absent}"
         )
 
     def _fig4(self) -> Iterator[Any]:
