@@ -11,7 +11,7 @@ from rich.table import Table
 
 from study.recording.record import Record
 from study.spec import Spec
-from study.sweeps.display import console, count, make_table
+from study.sweeps.display import console, count, make_table, print_table
 from study.sweeps.local import OUTCOMES, read_state
 
 ENDED = (*OUTCOMES, "stopped")
@@ -20,7 +20,7 @@ LOOK = 2.0  # seconds between two looks at the records
 
 def show_status(specs: Sequence[Spec], runs: Path) -> int:
     """Print the progress of each cell, and its results if it is finished."""
-    console().print(_table(specs, runs))
+    print_table(f"{len(specs)} cells in {runs}", [Record(runs, spec) for spec in specs])
     return 0
 
 
@@ -41,10 +41,12 @@ def watch_status(specs: Sequence[Spec], runs: Path) -> int:
                     if now[spec] != states.get(spec):
                         print(f"{spec.name} {now[spec]}", flush=True)
             states = now
-    return show_status(specs, runs)
+    screen.print(_table(specs, runs))
+    return 0
 
 
 def _table(specs: Sequence[Spec], runs: Path) -> Table:
+    """The table of `show_status`, with the number of cells in each state below it."""
     records = [Record(runs, spec) for spec in specs]
     table = make_table(f"{len(specs)} cells in {runs}", records)
     table.caption = count(map(read_state, records))

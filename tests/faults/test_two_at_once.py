@@ -45,6 +45,7 @@ def test_many_sweeps_of_one_folder_train_each_cell_once(count: int, tmp_path: Pa
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_the_cell_of_a_sweep_that_dies_is_trained_by_the_others(tmp_path: Path, start: Start) -> None:
     """Three sweeps take a cell each; one dies with what it trains, as its host would."""
     file, runs = write_sweep(tmp_path, TINY_SWEEP), tmp_path / "runs"
