@@ -49,6 +49,7 @@ def test_the_network_stands_on_torch_alone() -> None:
     [
         ("study study.commands.cli", ("torch", "pandas", "wandb")),
         ("study.sweeps.local study.sweeps.estimate study.sweeps.agents", ("torch", "pandas", "wandb")),
+        ("study.sweeps.slurm", ("torch", "pandas", "wandb", "submitit")),
         ("study.recording.record study.spec study.recipes", ("torch", "pandas", "wandb")),
         ("study.training.train", ("wandb",)),
         ("reports.__main__", ("torch", "wandb")),

@@ -11,8 +11,8 @@ from watchfiles import Change, watch
 
 from reports.gathering.gather import tabulate
 from reports.gathering.snapshot import Snapshot
-from study.recording.folders import divide, read_folder, run_folders
-from study.recording.record import CLIENT, MEASUREMENTS, PROBES
+from study.recording.folders import NO_RUNS, divide, read_folder, run_folders
+from study.recording.record import MEASUREMENTS, PROBES
 from study.recording.run import Run
 
 FILES = {f"{name}.json" for name in ("spec", "provenance", "summary", PROBES, *MEASUREMENTS)} | {"metrics.jsonl"}
@@ -80,4 +80,4 @@ def _run_of(folder: Path, change: Change, path: Path) -> str:
     name, *inside = path.relative_to(folder).parts or ("",)
     is_read = len(inside) == 1 and inside[0] in FILES
     is_moved = not inside and change != Change.modified
-    return name if name != CLIENT and (is_read or is_moved) else ""
+    return name if name not in NO_RUNS and (is_read or is_moved) else ""

@@ -13,6 +13,7 @@ from study.spec import InputError, Spec
 from study.sweeps.slices import Slice, share, slices
 
 AUTO = "auto"
+EXAMPLE = "partition=gpu,time=24:00:00,gpus=1"  # of --slurm
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -26,6 +27,12 @@ def add_parser(verbs: Verbs) -> None:
         help="cells that run at the same time; auto measures for a minute how many pay (default: 1, or as --gpus says)",
     )
     add_gpus(parser, required=False)
+    parser.add_argument(
+        "--only",
+        metavar="PLACES",
+        help="only these cells, as in 0,4-7, counted from 0 in the order of --dry-run: SLURM_ARRAY_TASK_ID",
+    )
+    parser.add_argument("--slurm", metavar="OPTIONS", help="submit the cells as one Slurm array job, as in " + EXAMPLE)
     parser.add_argument("--status", action="store_true", help="only show the progress of each cell")
     parser.add_argument("--watch", action="store_true", help="with --status: until every cell has a result, or Ctrl-C")
     parser.add_argument("--dry-run", action="store_true", help="only show the commands")
@@ -42,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     if options.gpus_per_run is not None:
         machine = replace(machine, devices=options.gpus_per_run)
     cells = grid.cells(grid.find(options.file))
+    if options.only is not None:
+        cells = grid.select(cells, options.only)
     if options.estimate:
         from study.sweeps.estimate import show_estimate
 
@@ -52,6 +61,10 @@ def run(options: argparse.Namespace) -> int:
         return watch_status(cells, machine.runs) if options.watch else show_status(cells, machine.runs)
     if options.dry_run:
         return local.show_commands(cells, machine)
+    if options.slurm is not None:
+        from study.sweeps import slurm
+
+        return slurm.submit(cells, machine, slurm.read_request(options.slurm))
     return local.run(cells, machine, _fleet(options, cells, machine))
 
 

@@ -11,6 +11,9 @@ from study.recording.record import CLIENT, LOG, Record
 from study.recording.run import Run, read_run
 from study.spec import InputError, Spec
 
+JOBS = "slurm"  # the folder of the logs of `study sweep --slurm`
+NO_RUNS = (CLIENT, JOBS)  # folders beside those of the runs
+
 
 def read_runs(runs: Path) -> tuple[list[Run], dict[str, str]]:
     """Read every record under `runs`.
@@ -34,7 +37,7 @@ def divide(read: Mapping[str, Run | str]) -> tuple[list[Run], dict[str, str]]:
 
 def run_folders(runs: Path) -> list[Path]:
     """The folders under `runs` that should be records, in the order of their names; not those of runs that start."""
-    folders = (path for path in runs.iterdir() if path.is_dir() and path.name != CLIENT)
+    folders = (path for path in runs.iterdir() if path.is_dir() and path.name not in NO_RUNS)
     return sorted(path for path in folders if not _is_only_reserved(path))
 
 

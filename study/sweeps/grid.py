@@ -5,6 +5,7 @@ W&B's agents read the same files, one per exhibit of the paper. A file that they
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -69,6 +70,29 @@ def cells(path: Path) -> list[Spec]:
         return list(dict.fromkeys(_specs(sweep)))
     except InputError as error:
         raise InputError(f"sweep file {path}: {error}") from None
+
+
+def select(specs: Sequence[Spec], places: str) -> list[Spec]:
+    """The cells at some places of a sweep file, counted from 0.
+
+    Args:
+        specs: All its cells, in order.
+        places: Numbers and ranges with commas between them.
+
+    Raises:
+        InputError: It is no such list, or there is no cell at one of the places.
+
+    Example:
+        >>> [spec.depth for spec in select([Spec("digits", depth, "A") for depth in (8, 14, 20, 26)], "0,2-3")]
+        [8, 20, 26]
+    """
+    if not re.fullmatch(r"\d{1,6}(-\d{1,6})?(,\d{1,6}(-\d{1,6})?)*", places):
+        raise InputError(f"--only={shown(places)} is not a list of cells; write --only=0, or --only=0,4-7")
+    ends = [[int(end) for end in part.split("-")] for part in places.split(",")]
+    chosen = {place for part in ends for place in range(part[0], part[-1] + 1)}
+    if not chosen or max(chosen) >= len(specs):
+        raise InputError(f"--only={places}: the file has cells 0 to {len(specs) - 1}; --dry-run lists them in order")
+    return [specs[place] for place in sorted(chosen)]
 
 
 def _read(path: Path) -> str:

@@ -45,6 +45,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*across ranks is zero.*")  # a run that is complete but for its summary
     warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
+    warnings.filterwarnings("ignore", ".*`srun` command is available.*")  # a run in Slurm's batch shell needs none
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 
