@@ -53,7 +53,7 @@ def _unite(here: Sequence[Run], there: Sequence[Run]) -> list[Run]:
     for run in here:
         twin = by_id.pop(run.wandb_id, None)
         if twin is not None:
-            run = replace(_fuller(run, twin), wandb_id=twin.wandb_id, url=twin.url, probes=run.probes)
+            run = replace(_fuller(run, twin), wandb_id=twin.wandb_id, url=twin.url, probes=run.probes or twin.probes)
         united.append(run)
     return [*united, *by_id.values()]
 

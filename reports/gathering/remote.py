@@ -5,26 +5,30 @@ The client itself retries failed requests, with growing pauses.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import track
 
+from study.recording.along import FILE as SIGNALS
+from study.recording.along import read_signals
 from study.recording.evaluation import Row, is_evaluation
 from study.recording.files import Unreadable, read_json, write_json
 from study.recording.record import State
-from study.recording.run import COVARIATES
+from study.recording.run import COVARIATES, covariates
 from study.recording.run import Run as Recorded
-from study.recording.schema import Line, Responses, Summary, check
+from study.recording.schema import Confusion, Line, Probes, Provenance, Responses, Summary, check, read
 from study.recording.wandb.account import check_account, check_project, wandb_call
+from study.recording.wandb.description import SKIPPED
+from study.recording.wandb.sending import DIGEST
 from study.recording.wandb.stops import STOPPED
 from study.spec import FACTORS, InputError, Spec, shown
 
@@ -37,6 +41,13 @@ AT_ONCE = 8  # runs read at the same time
 ATTEMPTS = 3  # at a history whose rows are fewer than W&B says it has
 REFERENCE, REPORT = "reference", "report"  # job types of runs that `reports publish` makes
 IGNORED = frozenset({REFERENCE, REPORT})  # job types of runs that train nothing
+MODELS: dict[str, type[BaseModel]] = {
+    "provenance.json": Provenance,
+    "responses.json": Responses,
+    "confusion.json": Confusion,
+    "probes.json": Probes,
+}
+NULLABLE = ("train/loss", "test/loss", "warm_until")  # W&B drops what is null in a summary
 NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # as JSON of the web has them
 
 
@@ -86,6 +97,8 @@ def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str,
 
 def _spec(run: Run) -> Spec:
     """The cell that a run's configuration names."""
+    if run.job_type == SKIPPED:
+        raise InputError("skipped: an agent was given the cell, which another run has trained")
     factors = {name: run.config[name] for name in FACTORS if name in run.config}  # a sweep need not name all
     if missing := [name for name in FACTORS[:3] if name not in factors]:
         raise InputError(f"not created by this project: its configuration has no {', '.join(missing)}")
@@ -101,36 +114,39 @@ def _record(spec: Spec, run: Run, cache: Path) -> Recorded:
     summary = {key: value for key, value in _numbers(run.summary_metrics).items() if not key.startswith("_")}
     is_finished = "ended" in summary  # the very last thing that a run writes; W&B's own state is no proof
     if is_finished:
+        summary = dict.fromkeys(NULLABLE) | summary
         check(Summary, summary, "its summary")
-    parts = _parts(run, is_finished, cache)
-    state: State = "finished" if is_finished else _unfinished_state(run)
-    covariates = {name: run.config.get(name) for name in COVARIATES}
-    rows, responses = parts["rows"], parts["responses"]
+    parts = _parts(run, cache / f"{run.id}-{run.historyLineCount}-{str(summary.get(DIGEST))[:16]}.json")
+    begun = parts.get("provenance.json")  # runs up to 2026-11-30 have none, and all of it in their configuration
     return Recorded(
         spec,
-        state,
-        covariates,
-        history=rows,
+        _state(run, summary if is_finished else None),
+        covariates(begun) if begun else {name: run.config.get(name) for name in COVARIATES},
+        history=parts["rows"],
         summary=summary if is_finished else None,
-        responses=responses,
+        responses=parts.get("responses.json"),
+        confusion=parts.get("confusion.json"),
+        probes=parts.get("probes.json"),
+        along=parts.get("signals.jsonl", []),
         wandb_id=run.id,
         url=run.url,
     )
 
 
-def _unfinished_state(run: Run) -> State:
+def _state(run: Run, summary: Row | None) -> State:
+    if summary is not None:
+        return "diverged" if summary.get("diverged") else "finished"
     if run.state == "running":
         return "running"
     return "stopped" if STOPPED in (run.tags or ()) else "interrupted"
 
 
-def _parts(run: Run, is_finished: bool, cache: Path) -> Row:
-    """Rows and responses, from the cache if the run has no new rows.
+def _parts(run: Run, kept: Path) -> Row:
+    """The rows and the files of a run, by name, from the cache if the run has not changed since.
 
     Raises:
         Incomplete: rows were missing at each attempt.
     """
-    kept = cache / f"{run.id}-{run.historyLineCount}{'-finished' if is_finished else ''}.json"
     if parts := read_json(kept):
         return parts
     for _ in range(ATTEMPTS):
@@ -139,23 +155,13 @@ def _parts(run: Run, is_finished: bool, cache: Path) -> Row:
             break
     else:
         raise Incomplete(f"W&B returned {len(rows)} of {run.historyLineCount} rows; gather again")
-    parts = {"rows": _evaluations(rows), "responses": _file(run, "responses.json") if is_finished else None}
-    _check(parts)
-    cache.mkdir(parents=True, exist_ok=True)
-    write_json(kept, parts, indent=None)
-    return parts
-
-
-def _check(parts: Row) -> None:
-    """Make sure that rows and responses are what the study writes.
-
-    Raises:
-        Unreadable: They are something else.
-    """
+    parts = {"rows": _evaluations(rows), **_files(run)}
     for row in parts["rows"]:
         check(Line, row, f"the row of step {shown(row['step'])}")
-    if parts["responses"] is not None:
-        check(Responses, parts["responses"], "responses.json")
+    if run.state != "running":  # of which files may be on their way
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_json(kept, parts, indent=None)
+    return parts
 
 
 def _evaluations(rows: Iterable[Row]) -> list[Row]:
@@ -170,9 +176,16 @@ def _numbers(row: Row) -> Row:
     return {key: NOT_NUMBERS.get(value, value) if isinstance(value, str) else value for key, value in row.items()}
 
 
-def _file(run: Run, name: str) -> Any:
-    """A JSON file of a run, None where it has none."""
-    for file in run.files(names=[name]):
-        with tempfile.TemporaryDirectory() as folder:
-            return json.loads(Path(file.download(root=folder).name).read_text())
-    return None
+def _files(run: Run) -> Row:
+    """The files that the study has sent of a run, by name.
+
+    Raises:
+        Unreadable: One holds something else than the study writes.
+    """
+    found: Row = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for file in run.files(names=[*MODELS, SIGNALS]):
+            path = Path(file.download(root=folder, replace=True).name)
+            name = path.name
+            found[name] = list(read_signals(path.parent)) if name == SIGNALS else read(path, MODELS[name])
+    return found

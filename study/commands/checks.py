@@ -68,8 +68,10 @@ def _wandb() -> Check:
     if not account.has_client():
         return Check("wandb", "absent", "not installed; runs are recorded on disk all the same")
     mode = account.resolve_mode("auto")
-    if os.environ.get("WANDB_MODE") == mode:
-        return Check("wandb", "sound", f"{mode}, as WANDB_MODE says")
+    if account.preset_mode() == mode:
+        says = "as WANDB_MODE says" if os.environ.get("WANDB_MODE") else f"as the command `wandb {mode}` has set"
+        return Check("wandb", "sound", f"{mode}, {says}, at {account.address()}")
     if mode == "offline":
-        return Check("wandb", "absent", "no API key, so runs are logged offline; to log them online run: wandb login")
-    return Check("wandb", "sound", "online, with the API key that is configured")
+        login = "wandb login" if account.address() == account.PUBLIC else f"wandb login --host={account.address()}"
+        return Check("wandb", "absent", f"no API key, so runs are logged offline; to log them online run: {login}")
+    return Check("wandb", "sound", f"online at {account.address()}, with the API key that is configured")

@@ -21,6 +21,7 @@ from study.commands import (
     show,
     signals,
     sweep,
+    sync,
     test,
     train,
 )
@@ -39,6 +40,7 @@ VERBS = (
     signals,
     export,
     push,
+    sync,
     prepare,
     doctor,
     bench,

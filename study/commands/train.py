@@ -13,6 +13,8 @@ from study.recipes import per_device_batch, recipe_for, starts_from_copy
 from study.recording.files import Unreadable
 from study.recording.lock import Taken
 from study.recording.record import Record
+from study.recording.wandb.account import resolve_mode
+from study.recording.wandb.client import has_other_run
 from study.spec import DATASETS, IMAGENET_DEPTHS, SHORTCUTS, InputError, Spec
 
 DEPTHS = ", ".join(map(str, IMAGENET_DEPTHS))
@@ -62,8 +64,22 @@ def train_cell(spec: Spec, machine: MachineOptions, parent: Path | None = None) 
     per_device_batch(recipe_for(spec), machine.devices)
     record = Record(machine.runs, spec)
     try:
-        if record.summary():
-            return record.say_end()
+        was_finished = record.summary() is not None
+        status = record.say_end() if was_finished else _train_or_leave(record, machine, parent)
+    except Unreadable as error:
+        raise InputError(
+            f"{record.folder}: {error}; correct the file, or move the folder away to start again"
+        ) from None
+    finally:
+        record.close()
+    if is_first_rank() and (was_finished or has_other_run(record)) and resolve_mode(machine.wandb) == "online":
+        _show(record)
+    return status
+
+
+def _train_or_leave(record: Record, machine: MachineOptions, parent: Path | None) -> int:
+    """Train a cell, or leave it to the process that does."""
+    try:
         if is_first_rank():  # another rank finds the lock of the first
             if record.state() == "running":
                 return record.say_taken()
@@ -73,12 +89,6 @@ def train_cell(spec: Spec, machine: MachineOptions, parent: Path | None = None) 
         return _train(record, machine, parent)
     except Taken as other:
         return record.say_taken(str(other))
-    except Unreadable as error:
-        raise InputError(
-            f"{record.folder}: {error}; correct the file, or move the folder away to start again"
-        ) from None
-    finally:
-        record.close()
 
 
 def _train(record: Record, machine: MachineOptions, parent: Path | None) -> int:
@@ -90,3 +100,11 @@ def _train(record: Record, machine: MachineOptions, parent: Path | None) -> int:
     is_new = not record.provenance()  # a resumed run keeps how it takes its steps
     machine, choice = choose(record.spec, machine) if is_new else (machine, None)
     return train(record, machine, choice, parent)
+
+
+def _show(record: Record) -> None:
+    """Show in W&B a run that this process did not train, so that an agent leaves no run there without a name."""
+    from study.recording.wandb.sync import show_finished
+    from study.sweeps.about import about
+
+    show_finished(record, about)

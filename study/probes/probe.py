@@ -25,7 +25,9 @@ from study.recording.evaluation import Row
 from study.recording.files import write_json
 from study.recording.record import PROBES, Record
 from study.recording.schema import PROBE_PARTS
+from study.recording.wandb.sync import refresh
 from study.spec import InputError, Spec
+from study.sweeps.about import about
 from study.weights.checkpoint import check_images, load_checkpoint
 from study.weights.digest import weights_sha256
 
@@ -88,6 +90,7 @@ def probe(folders: Sequence[Path], data: Path, only: Sequence[str] = PROBE_PARTS
                 _compare(subject, other)
     for subject in subjects:
         show(subject.found())
+    refresh([subject.record for subject in subjects], about)
     return 0
 
 

@@ -22,7 +22,9 @@ from study.protocols.in_memory import evaluate_in_memory
 from study.protocols.views import Protocol
 from study.recipes import recipe_for
 from study.recording.record import Record
+from study.recording.wandb.sync import refresh
 from study.spec import InputError, Spec, check_choice
+from study.sweeps.about import about
 from study.weights.checkpoint import load_checkpoint
 from study.weights.torchvision import DATASET, read_torchvision
 
@@ -76,6 +78,7 @@ def evaluate(paths: Sequence[Path], protocol: str | None, data: Path, recalibrat
     groups = [subjects] if protocol == "ensemble" else [[subject] for subject in subjects]
     for group in groups:
         _report(group, name, _score(group, protocol, images, recalibrate))
+    refresh([subject.record for subject in subjects if subject.record], about)
     return 0
 
 

@@ -36,16 +36,11 @@ def provenance(
     """
     recipe = recipe_for(spec)
     given = [name for name, default in DEFAULTS.items() if getattr(machine, name) != default]
-    packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
     return {
         "commit": commit(),
         "dirty": is_modified(),
         "untracked": untracked(),
-        "versions": {
-            PACKAGE: own_release(),
-            "python": platform.python_version(),
-            **{name: release(name) for name in packages},
-        },
+        "versions": _versions(),
         "device": device_name(),
         "threads": torch.get_num_threads(),
         "world_size": machine.world_size,
@@ -60,8 +55,15 @@ def provenance(
         "plan": plan_digest(),
         "argv": ["train", *spec.flags, *machine.flags(given)],  # not as typed: what else was typed may be a secret
         "slice": os.environ.get("STUDY_SLICE"),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "started": now(),
     }
+
+
+def _versions() -> Row:
+    packages = ("torch", "torchvision", "pytorch-lightning", "numpy", "wandb")
+    own = {PACKAGE: own_release(), "python": platform.python_version()}
+    return own | {name: release(name) for name in packages}
 
 
 def plan_digest(path: Path = PLAN) -> str | None:

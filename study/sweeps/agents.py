@@ -122,7 +122,10 @@ def create(file: Path) -> str:
     with wandb_call("W&B cannot create the sweep", f"fix it, or {instead}"):
         import wandb
 
-        sweep = wandb.sweep(yaml.safe_load(file.read_text()), project=os.environ.get("WANDB_PROJECT", PROJECT))
+        grid = yaml.safe_load(file.read_text())
+        entity = os.environ.get("WANDB_ENTITY") or grid.get("entity")  # as the command `wandb sweep` takes them
+        project = os.environ.get("WANDB_PROJECT") or grid.get("project") or PROJECT
+        sweep = wandb.sweep(grid | {"project": project}, entity, project)
     # wandb.sweep returns the sweep's id only; it sets these two variables to the server's answer.
     return "/".join((os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep))
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib import resources
-from itertools import product
+from itertools import product, takewhile
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,14 @@ def select(specs: Sequence[Spec], places: str) -> list[Spec]:
     if not chosen or max(chosen) >= len(specs):
         raise InputError(f"--only={places}: the file has cells 0 to {len(specs) - 1}; --dry-run lists them in order")
     return [specs[place] for place in sorted(chosen)]
+
+
+def purpose(path: Path) -> str:
+    """What a sweep file of this study is for: what its head says before the number of cells."""
+    lines = (
+        line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), _read(path).split("\n"))
+    )
+    return re.split(r"\s\d+ cells\b", " ".join(lines))[0]
 
 
 def _read(path: Path) -> str:

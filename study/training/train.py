@@ -26,6 +26,8 @@ from study.recording.record import DIVERGED, Record
 from study.recording.run import changes
 from study.recording.wandb import mirror as tracking
 from study.recording.wandb.artifact import WriteWeights
+from study.recording.wandb.client import new_id
+from study.sweeps.about import about
 from study.training.along import LayerSignals
 from study.training.callbacks import Checkpoint, Clock, ProgressBar, Recorder
 from study.training.checkpoints import Checkpoints, Start
@@ -83,7 +85,7 @@ def train(record: Record, machine: MachineOptions, step_choice: Row | None = Non
         begun = provenance(spec, machine, mode, module.dataset.fingerprint, module.dataset.extent)
         chosen = {"step_choice": step_choice} if step_choice else {}
         origin = {"parent": copied.parent} if copied else {}
-        if not record.open(begun | chosen | origin | {"wandb_id": tracking.new_id()}):
+        if not record.open(begun | chosen | origin | {"wandb_id": new_id()}):
             return record.say_end()
     with machine_errors(record, machine):
         return _fit(module, record, machine)
@@ -96,7 +98,7 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
     mirror = None
     if is_first_rank():
         _repair(record, start)
-        mirror = tracking.mirror(record, machine.wandb)
+        mirror = tracking.mirror(record, machine.wandb, partial(about, record.spec))
     trainer, measure = build_trainer(record, machine, mirror, checkpoints), Measure()
     trainer.callbacks.append(measure)  # type: ignore[attr-defined]
     try:

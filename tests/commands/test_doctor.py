@@ -77,7 +77,9 @@ def test_a_runs_folder_below_a_file_is_unsound(tmp_path: Path) -> None:
     ("variables", "health", "says"),
     [
         ({}, "absent", "no API key"),
-        ({"WANDB_API_KEY": "0" * 40}, "sound", "online, with the API key"),
+        ({"WANDB_API_KEY": "0" * 40}, "sound", "at https://api.wandb.ai, with"),
+        ({"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://own:8080/"}, "sound", "at http://own:8080, with"),
+        ({"WANDB_BASE_URL": "http://own:8080"}, "absent", "wandb login --host=http://own:8080"),
         ({"WANDB_MODE": "disabled"}, "sound", "disabled, as WANDB_MODE says"),
         ({"WANDB_MODE": "offline", "WANDB_API_KEY": "0" * 40}, "sound", "offline, as WANDB_MODE says"),
     ],
@@ -88,10 +90,39 @@ def test_wandbs_line_says_what_a_run_would_do_and_why(
     for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     found = line("wandb", tmp_path, tmp_path)
     assert found.health == health and says in found.report
+
+
+@pytest.mark.parametrize(
+    ("machine", "health"),
+    [("own:8080", "sound"), ("own", "absent"), ("api.wandb.ai", "absent")],
+    ids=["with its port", "without it", "the public one"],
+)
+def test_the_key_is_that_of_the_address_which_the_clients_settings_name(
+    machine: str, health: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the client has it: host and port. A key of another address is none for this one."""
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "settings").write_text("[default]\nbase_url = http://own:8080\n")
+    (tmp_path / "netrc").write_text(f"machine {machine}\n  login user\n  password {'0' * 40}\n")
+    found = line("wandb", tmp_path, tmp_path)
+    assert found.health == health and "http://own:8080" in found.report
+
+
+def test_what_the_command_wandb_offline_has_set_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "settings").write_text("[default]\nmode = offline\n")
+    assert line("wandb", tmp_path, tmp_path).report.startswith("offline, as the command `wandb offline` has set")
 
 
 def test_the_status_is_2_if_something_is_broken_and_0_if_it_is_only_missing(

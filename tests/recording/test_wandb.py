@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from study.recipes import recipe_for
 from study.recording.record import MEASUREMENTS, Record
-from study.recording.run import COVARIATES
+from study.recording.run import covariates
+from study.recording.wandb.description import LEAST, tags
+from study.recording.wandb.sending import DIGEST
 from study.spec import Spec
 from tests.support import Start, children, run, wait_for
 from tests.wandb_server import Cloud, Faults, Server
@@ -49,18 +55,32 @@ def assert_mirrored(cloud: Cloud, record: Record, state: str = "finished") -> No
     assert [row for row in own if "test/wrong" in row] == record.history() and len(record.history()) == 64
     assert only.state == state and only.id == record.provenance()["wandb_id"]
     summary = {k: v for k, v in json.loads(only.summary).items() if not k.startswith("_")}
-    assert {k: v for k, v in summary.items() if k not in MEASUREMENTS} == record.summary() and set(MEASUREMENTS) <= set(
-        summary
-    )
+    added = {*MEASUREMENTS, DIGEST, *LEAST.values()}
+    assert {k: v for k, v in summary.items() if k not in added} == record.summary() and added <= set(summary)
+    for column, name in LEAST.items():
+        assert summary[name] == min(row[column] for row in record.history()) <= summary[column], "which stays the last"
     for name in MEASUREMENTS:
         assert json.loads(only.files[f"{name}.json"]) == record.measurement(name) is not None
     pictures = {name.split("/")[-1].split("_")[0]: only.files[name] for name in only.files if name.endswith(".png")}
     assert set(pictures) == set(MEASUREMENTS) and all(png.startswith(b"\x89PNG") for png in pictures.values())
     assert only.fields["displayName"] == SPEC.name and only.fields["groupName"] == SPEC.group
-    assert only.fields["jobType"] == "train" and only.fields["tags"] == ["scaled down"]
-    assert set(only.config) == set(SPEC.factors) | set(COVARIATES)
-    assert {key: only.config[key] for key in SPEC.factors} == SPEC.factors
+    assert only.fields["jobType"] == "train" and only.fields["tags"] == tags(SPEC)
+    assert only.fields["notes"] == "Recipe mini on digits: 336 steps of 64 images."
+    assert_configured(only.config, record)
     assert not any(name.endswith((".ckpt", ".safetensors")) for name in only.files), "weights are artifacts"
+
+
+def assert_configured(config: dict[str, Any], record: Record) -> None:
+    """Factors and covariates as ever, every field of the recipe, what the network is, and what the machine was."""
+    known = {key: value for key, value in covariates(record.provenance()).items() if key != "argv"}
+    assert {key: config[key] for key in (*SPEC.factors, *known)} == SPEC.factors | known
+    recipe = {f"recipe.{name}": value for name, value in asdict(recipe_for(SPEC)).items()}
+    assert {key: tuple(v) if isinstance(v := config[key], list) else v for key in recipe} == recipe
+    assert {key: config[key] for key in config if key.startswith("net.")} == {
+        "net.title": "plain-8", "net.kind": "plain", "net.parameters": 75_002, "net.macs": 747_136,
+    }  # fmt: skip
+    assert config["machine.python"] == platform.python_version() and "machine.slice" in config
+    assert "argv" not in config, "it differs in every run"
 
 
 def assert_has_weights(cloud: Cloud, record: Record) -> None:

@@ -58,8 +58,10 @@ def test_what_does_not_count_says_why_and_is_kept(server: Server, tmp_path: Path
     path.write_text(re.sub('"train/loss": [^,]*', '"train/loss": null', path.read_text()))
     missing_rows = mirrored(write_run(tmp_path, specs[3]), "short")
     stub = Run("stub", PROJECT, {"config": json.dumps({k: {"value": v} for k, v in specs[0].factors.items()})})
+    skipped = mirrored(crashed, "skipped")
+    skipped.fields["jobType"] = "skipped"
     runs = [mirrored(whole, "second", started="2026-01-05"), mirrored(whole, "first"), mirrored(crashed, "crashed"),
-            mirrored(diverged, "diverged"), missing_rows, stub, Run("alien", PROJECT)]  # fmt: skip
+            mirrored(diverged, "diverged"), missing_rows, stub, skipped, Run("alien", PROJECT)]  # fmt: skip
     for each in runs:
         server.cloud.runs[each.id] = each
     server.cloud.truncated.add("short")
@@ -71,10 +73,11 @@ def test_what_does_not_count_says_why_and_is_kept(server: Server, tmp_path: Path
         f"{specs[0].name}@stub": "handed out by W&B but never started: another run has trained the cell",
         specs[1].name: "interrupted at step 52 of 336",
         specs[2].name: "diverged: its loss is not a number at step 5",
+        "skipped": "skipped: an agent was given the cell, which another run has trained",
         "short": "W&B returned 63 of 64 rows; gather again",
         "alien": "not created by this project: its configuration has no dataset, depth, shortcut",
     }
-    assert set(found.history["run"]) == set(found.runs["run"]) - {"short", "alien", f"{specs[0].name}@stub"}
+    assert set(found.history["run"]) == set(found.runs["run"]) - {"short", "skipped", "alien", f"{specs[0].name}@stub"}
 
 
 def test_a_run_here_and_there_is_one_run(server: Server, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class Bench:
         """``wandb sweep``; returns the sweep's path."""
         done = subprocess.run([WANDB, "sweep", file], env=self.environment, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        (made,) = self.server.cloud.sweeps
+        *_, made = self.server.cloud.sweeps
         return f"{ENTITY}/{PROJECT}/{made}"
 
     def agent(self, path: str, *flags: str, **variables: str) -> subprocess.Popen[bytes]:
@@ -128,7 +128,7 @@ def assert_trained_once_each(bench: Bench, cells: list[Spec]) -> None:
 def assert_gathers_alike(bench: Bench, *states: str) -> None:
     """From W&B and from disk: the same frames, value for value, of runs in these states, ``finished`` among them."""
     there, here = bench.gather("there", f"--wandb={ENTITY}/{PROJECT}"), bench.gather("here", f"--runs={bench.runs}")
-    for name in ("runs", "history", "responses"):
+    for name in ("runs", *snapshot.PACKED):
         pd.testing.assert_frame_equal(getattr(there, name), getattr(here, name), check_exact=True)
     assert set(here.runs["state"]) == set(states) and len(here.counting) == list(here.runs["state"]).count("finished")
 
@@ -141,6 +141,52 @@ def test_two_agents_train_every_cell_once_and_both_sources_gather_alike(bench: B
     assert_trained_once_each(bench, grid.cells(small(bench.folder)))
     assert sorted({r.covariates["world_size"] for r in read_runs(bench.runs)[0]}) == [1, 2]
     assert_gathers_alike(bench, "finished")
+
+
+@pytest.mark.slow
+def test_finished_cells_that_are_handed_out_are_shown_and_leave_no_run_without_a_name(bench: Bench) -> None:
+    """One was trained without W&B before; then the sweep is made twice."""
+    file = bench.folder / "two.yaml"
+    file.write_text(SMALL.replace("[none, A, B]", "[none, A]") + "  recipe: {value: smoke}\n")
+    plain, residual = grid.cells(file)
+    assert bench.start(sys.executable, "-m", "study", "train", *plain.flags, "--wandb=disabled").wait(120) == 0
+    for _ in range(2):
+        assert bench.agent(bench.make_sweep(file)).wait(240) == 0, bench.output
+    own = {Record(bench.runs, cell).provenance()["wandb_id"]: cell for cell in (plain, residual)}
+    runs = bench.server.cloud.runs
+    assert {one.state for one in runs.values()} == {"finished"}
+    assert {one.fields["displayName"] for one in runs.values()} == {plain.name, residual.name}
+    for run_id, cell in own.items():
+        rows = [row for row in runs[run_id].rows if "test/wrong" in row]
+        assert [row["step"] for row in rows] == [row["step"] for row in Record(bench.runs, cell).history()]
+        assert runs[run_id].fields["jobType"] == "train" and runs[run_id].fields["notes"].startswith("Recipe smoke")
+    skipped = [one for one in runs.values() if one.fields["jobType"] == "skipped"]
+    assert len(skipped) == 3 == len(runs) - len(own)
+    for one in skipped:
+        begun = Record(bench.runs, Spec.parse(one.fields["displayName"])).provenance()
+        named = begun["wandb_id"] if one is skipped[0] else begun["url"]  # the first was not in W&B yet
+        assert one.fields["notes"].startswith("Skipped: ") and named in one.fields["notes"]
+    found = bench.gather("there", f"--wandb={ENTITY}/{PROJECT}")
+    assert found.counting["run"].tolist() == [residual.name, plain.name]
+    assert found.failed.empty and len(found.excluded) == 3 and found.excluded["reason"].str.startswith("skipped").all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", ["", "mine"])
+def test_all_ways_end_in_one_project(bench: Bench, project: str) -> None:
+    """`wandb sweep`, `study launch` and `study train`: the study's own, or WANDB_PROJECT's."""
+    file = bench.folder / "one.yaml"
+    file.write_text(SMALL.replace("[none, A, B]", "[A]") + f"  recipe: {{value: smoke}}\nproject: {PROJECT}\n")
+    own = {"WANDB_PROJECT": project}
+    made = bench.start(WANDB, "sweep", str(file), **own)
+    launched = bench.start(sys.executable, "-m", "study", "launch", str(file), "--gpus=cpu", **own)
+    (cell,) = grid.cells(file)
+    flags = (*cell.flags, "--seed=1", "--wandb=online")
+    trained = bench.start(sys.executable, "-m", "study", "train", *flags, **own)
+    assert [process.wait(120) for process in (made, launched, trained)] == [0, 0, 0], bench.output
+    cloud = bench.server.cloud
+    assert (len(cloud.sweeps), len(cloud.runs)) == (2, 2)
+    assert {one.project for one in (*cloud.sweeps.values(), *cloud.runs.values())} == {project or PROJECT}
 
 
 @pytest.mark.slow
@@ -303,9 +349,7 @@ def test_a_run_started_elsewhere_is_resumed_as_itself(bench: Bench) -> None:
     assert record.state() == "finished" and bench.server.cloud.runs[begun].state == "finished"
     found = bench.gather("there", f"--wandb={ENTITY}/{PROJECT}")
     assert found.counting["run"].tolist() == [cell.name] and len(found.history) == 64
-    assert found.excluded["reason"].tolist() == [
-        "handed out by W&B but never started: another run has trained the cell"
-    ]
+    assert found.excluded["reason"].tolist() == ["skipped: an agent was given the cell, which another run has trained"]
 
 
 @pytest.mark.slow

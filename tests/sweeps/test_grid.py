@@ -10,6 +10,7 @@ from reports.judging.plan import Planned, plan
 from reports.paper import numbers as paper
 from study.commands.cli import parser
 from study.recipes import recipe_for
+from study.recording.wandb.account import PROJECT
 from study.spec import InputError, Spec
 from study.sweeps import grid
 from tests.support import ROOT, TINY_SWEEP, run, write_sweep
@@ -52,6 +53,10 @@ def test_every_sweep_file_is_sound(path: Path) -> None:
     assert file["command"] == ["${env}", "python", "-m", "study", "train", "${args}"]
     assert file["method"] == "grid" and file["run_cap"] == len(cells)
     assert file["metric"] == {"name": "test/top1_error", "goal": "minimize"}
+    assert (file["project"], file["name"]) == (PROJECT, path.stem)
+    head = path.read_text()
+    assert f"wandb sweep sweeps/{path.name}; wandb agent --forward-signals SWEEP " in head, "or its runs are orphans"
+    assert f"python -m study sweep sweeps/{path.name} " in head
     for spec in cells:
         options = parser().read(["train", *(f"--{k}={v}" for k, v in spec.factors.items())])
         assert Spec(options.dataset, options.depth, options.shortcut, options.recipe, options.seed) == spec

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from study.data.digits import load_digits
-from study.probes.along import describe, maps, spread
+from study.probes.along import describe, spread
 from study.probes.layers import main_layers, norms, watch
 from study.recipes import recipe_for
 from study.recording import along
 from study.recording.along import FILE, SignalFile, read_signals
 from study.recording.files import Unreadable
 from study.recording.record import Record
+from study.recording.signal_maps import maps
 from study.training.optimizer import sgd
 from study.training.schedule import Schedule
 from study.weights.checkpoint import load_checkpoint

@@ -60,7 +60,7 @@ def _resume(run: Run) -> Json:
     tails = {"historyTail": json.dumps(run.history[-1:]), "eventsTail": json.dumps(run.events[-1:])}
     own = json.loads(run.fields.get("config") or "{}").get("_wandb", {}).get("value", {})
     kept = {name: run.fields.get(name) for name in ("displayName", "config", "tags")}
-    about = {"id": run.id, "name": run.id, "notes": None, "summaryMetrics": run.summary}
+    about = {"id": run.id, "name": run.id, "notes": run.fields.get("notes"), "summaryMetrics": run.summary}
     begun = {"t": own["t"]} if "t" in own else {}  # a run that a sweep made but nobody began has none
     return {**about, **kept, **counts, **tails, "wandbConfig": json.dumps(begun)}
 
@@ -140,7 +140,8 @@ def _run(run: Run) -> Json:
     fields = {name: run.fields.get(name) for name in ("displayName", "tags", "config", "jobType", "createdAt")}
     about = {"id": run.id, "name": run.id, "projectId": 1, "sweepName": run.fields.get("sweep"), "state": run.state}
     counted = {"historyLineCount": len(run.history), "historyKeys": {"lastStep": last, "keys": {}, "sets": []}}
-    unused = {"commit": None, "readOnly": False, "description": "", "notes": "", "systemMetrics": "{}"}
+    unused = {"commit": None, "readOnly": False, "description": "", "systemMetrics": "{}"}
+    unused |= {"notes": run.fields.get("notes")}
     who = {"user": {"name": ENTITY, "username": ENTITY}, "group": run.fields.get("groupName")}
     return about | fields | counted | unused | who | {"summaryMetrics": run.summary, "heartbeatAt": None}
 

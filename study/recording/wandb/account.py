@@ -1,7 +1,11 @@
-"""The W&B account: whether W&B can be used on this machine, and a guard around calls of its client."""
+"""The W&B account: whether W&B can be used on this machine, and a guard around calls of its client.
+
+The address of the server and the key are looked up as the client does, but without its import, which takes a second.
+"""
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import netrc
 import os
@@ -15,20 +19,22 @@ from urllib.parse import urlsplit
 from study.spec import InputError
 
 PROJECT = "resnet-study"  # unless WANDB_PROJECT names another
+PUBLIC = "https://api.wandb.ai"
+MODES = ("online", "offline", "disabled")
 FAREWELL = 10.0  # seconds for wandb's service to end; without a server it may never end by itself
 
 
 def resolve_mode(requested: str) -> str:
     """Resolve the value of ``--wandb`` to online, offline or disabled.
 
-    ``auto`` is the value of WANDB_MODE if that is set, else online if an API key is configured, else offline.
+    ``auto`` is the value of WANDB_MODE if that is set, else what ``wandb offline`` or ``wandb disabled`` has set, else
+    online if an API key is configured, else offline.
 
     Raises:
         InputError: W&B is requested but not installed.
     """
-    preset = os.environ.get("WANDB_MODE", "")
-    if requested == "auto" and preset in ("online", "offline", "disabled"):
-        requested = preset
+    if requested == "auto":
+        requested = preset_mode() or requested
     if requested == "disabled":
         return requested
     if not has_client():
@@ -114,13 +120,35 @@ def has_run() -> bool:
     return client is not None and client.run is not None
 
 
+def preset_mode() -> str | None:
+    """The mode that WANDB_MODE or the settings of W&B's client name, None if neither does."""
+    preset = os.environ.get("WANDB_MODE") or client_setting("mode")
+    return preset if preset in MODES else None
+
+
 def has_account() -> bool:
     """Whether an API key is configured: WANDB_API_KEY, or an entry in the netrc file. No server is asked."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
-    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
     try:
-        return bool(host and netrc.netrc(path).authenticators(host))
+        return bool(netrc.netrc(path).authenticators(urlsplit(address()).netloc))
     except (OSError, netrc.NetrcParseError):
         return False
+
+
+def address() -> str:
+    """The address of the W&B server: WANDB_BASE_URL, else what ``wandb login --host`` has set, else the public one."""
+    return (os.environ.get("WANDB_BASE_URL") or client_setting("base_url") or PUBLIC).rstrip("/")
+
+
+def client_setting(name: str) -> str | None:
+    """A setting in the files of W&B's client, those of this folder before those of the user; None if none has it."""
+    own = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
+    found = None
+    for folder in (own, Path("wandb")):
+        settings = configparser.ConfigParser()
+        with suppress(OSError, configparser.Error, UnicodeDecodeError):  # the client warns of such a file and goes on
+            settings.read(folder / "settings")
+            found = settings.get("default", name, fallback=found)
+    return found

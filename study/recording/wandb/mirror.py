@@ -6,49 +6,32 @@ to another agent has one continuous history there.
 
 from __future__ import annotations
 
-import os
 import secrets
-import sys
 from _thread import interrupt_main
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.loggers import Logger
 
-from study.recipes import exhibits
-from study.recording.record import CLIENT, MEASUREMENTS, Record
-from study.recording.run import covariates
-from study.recording.wandb.account import PROJECT, end_client, resolve_mode
+from study.recording.record import CLIENT, Record
+from study.recording.wandb.account import end_client, resolve_mode
 from study.recording.wandb.artifact import WriteWeights, log_weights
+from study.recording.wandb.client import say, set_client_environment
+from study.recording.wandb.description import DIVERGED, About, least
+from study.recording.wandb.sending import close, first_line, open_run, save, send, send_rows, skip_other_run
 from study.recording.wandb.stops import STOPPED, why_stopped
 
 if TYPE_CHECKING:
     from wandb import Run
 
-DEFAULTS = {
-    "WANDB_INIT_TIMEOUT": "30",  # seconds to wait for a server that does not answer
-    "WANDB_FINISH_TIMEOUT": "60",
-    "WANDB_FINISH_TIMEOUT_RAISES": "true",
-    "WANDB_SILENT": "true",
-}
-AGENTS_OWN = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")  # with these an agent claims a run
 
-
-def new_id() -> str:
-    """The W&B id of a run that starts now: the agent's if an agent started it, else a random one.
-
-    It is noted in the record before training starts, so that a resumed run finds its W&B run again.
-    """
-    return os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)
-
-
-def mirror(record: Record, requested: str) -> Mirror | None:
+def mirror(record: Record, requested: str, about: Callable[[], About]) -> Mirror | None:
     """Start the W&B logger of an open record; call it on rank 0 only.
 
     Args:
         record: The record, open for writing.
         requested: The value of ``--wandb``.
+        about: Says what W&B shows of the run beside its record; called unless W&B is disabled.
 
     Returns:
         The logger, None if W&B is disabled.
@@ -59,28 +42,10 @@ def mirror(record: Record, requested: str) -> Mirror | None:
     mode = resolve_mode(requested)
     if mode == "disabled":
         return None
+    if mode == "online":
+        skip_other_run(record)
     set_client_environment(record, mode)
-    return Mirror(record)
-
-
-def set_client_environment(record: Record, mode: str) -> None:
-    """Set the variables that W&B's client reads: its folders, its patience and its mode.
-
-    Variables that the user has set stay as they are, except WANDB_MODE. If another agent started this run, the
-    variables with which this process's own agent claims a run are removed: the run resumes as the W&B run that it was.
-
-    Args:
-        record: The record, open for writing.
-        mode: ``online`` or ``offline``.
-    """
-    folder = str((record.folder.parent / CLIENT).absolute())
-    for name, value in {"WANDB_CACHE_DIR": folder, "WANDB_DATA_DIR": folder, **DEFAULTS}.items():
-        os.environ.setdefault(name, value)
-    os.environ["WANDB_MODE"] = mode  # not left to the user: the client refuses an empty value
-    own_id = record.provenance()["wandb_id"]
-    if os.environ.get("WANDB_RUN_ID", own_id) != own_id:
-        for name in AGENTS_OWN:
-            os.environ.pop(name, None)
+    return Mirror(record, about())
 
 
 class Mirror(Logger):
@@ -95,9 +60,10 @@ class Mirror(Logger):
         request_stop: Called by W&B's client, in a thread of its own, when somebody stops the run in the dashboard.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, about: About) -> None:
         super().__init__()
         self.record = record
+        self.about = about
         self.run: Run | None = None
         self.request_stop: Callable[[], None] = interrupt_main
         self._is_stopped = False
@@ -117,8 +83,13 @@ class Mirror(Logger):
         """Do nothing: the configuration is written once, when the run starts."""
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Send a row that is in the record already."""
-        self._attempt(lambda run: run.log(dict(metrics)))
+        """Send a row that is in the record already, and the smallest errors so far."""
+
+        def log(run: Run) -> None:
+            run.log(dict(metrics))
+            run.summary.update(least(self.record))
+
+        self._attempt(log)
 
     def finish(self, write_weights: WriteWeights | None = None) -> None:
         """Send the summary, the measurements and their pictures of a finished run, and its weights, and close it.
@@ -128,21 +99,21 @@ class Mirror(Logger):
         """
 
         def complete(run: Run) -> None:
-            self._complete(run)
+            send(run, self.record)
             if write_weights and not run.offline:
                 self._log_weights(run, write_weights)
-            _close(run, 0)
+            close(run, 0)
 
         self._attempt(complete, again=True)
 
     def diverge(self, why: str, status: int) -> None:
-        """Close a run whose loss is no longer a number: tagged, with its summary and an alert."""
+        """Close a run whose loss is no longer a number: whole, tagged, and with an alert."""
 
         def fail(run: Run) -> None:
-            run.tags = (*(run.tags or ()), "diverged")
-            run.summary.update(self.record.summary() or {})
+            run.tags = (*(run.tags or ()), DIVERGED)
+            send(run, self.record)
             run.alert(f"{self.name} has diverged", why)
-            _close(run, status)
+            close(run, status)
 
         self._attempt(fail, again=True)
 
@@ -157,7 +128,8 @@ class Mirror(Logger):
 
         def end(run: Run) -> None:
             run.tags = (*(run.tags or ()), STOPPED)
-            _close(run, status)
+            send(run, self.record)
+            close(run, status)
 
         self._attempt(end, again=True)
 
@@ -166,17 +138,43 @@ class Mirror(Logger):
 
         def stop(run: Run) -> None:
             run.mark_preempting()
-            _close(run, status)
+            send(run, self.record)
+            close(run, status)
 
         self._attempt(stop, again=True)
 
     def _begin(self) -> None:
-        """Open the W&B run and send what it lacks of the record."""
-        self.run = _open(self.record, self._stop)
-        last = dict(self.run.summary).get("step", -1)
-        for row in self.record.history():
-            if row["step"] > last:
-                self.run.log(row)
+        """Open the W&B run and send what it lacks of the record so far."""
+        self.run = self._open()
+        send_rows(self.run, self.record)
+        save(self.run, self.record, "provenance.json")
+
+    def _open(self) -> Run:
+        """Start or resume the W&B run: online if that works, else offline."""
+        import wandb
+
+        record, own = self.record, wandb.Settings(stop_fn=self._stop)
+        try:
+            return open_run(record, self.about, resume="allow", settings=own)
+        except Exception as error:
+            end_client()
+            reason = first_line(error)
+            if "deleted" in reason:
+                return self._open_new()
+            offline = f"{record.folder.parent / CLIENT}/offline-run-*-{record.provenance()['wandb_id']}"
+            say(
+                f"W&B cannot be reached ({reason}); {self.name} is trained and logged offline; "
+                f"send it later: wandb sync {offline}"
+            )
+            set_client_environment(record, "offline")
+            return open_run(record, self.about, resume="allow", mode="offline", settings=own)
+
+    def _open_new(self) -> Run:
+        """Start another W&B run for a record whose own was deleted: W&B never accepts the same id again."""
+        self.record.note(wandb_id=secrets.token_hex(4))
+        say(f"{self.name} was deleted in W&B and resumes there as run {self.record.provenance()['wandb_id']}")
+        set_client_environment(self.record, "online")
+        return self._open()
 
     def _stop(self) -> None:
         """What W&B's client does instead of its own way, a Ctrl-C that could end a process before its checkpoint."""
@@ -196,7 +194,7 @@ class Mirror(Logger):
         try:
             act(self.run)
         except Exception as error:
-            _say(f"W&B's client failed in {self.name} ({error}); it is started again")
+            say(f"W&B's client failed in {self.name} ({error}); it is started again")
             try:
                 end_client()
                 self._begin()
@@ -204,20 +202,7 @@ class Mirror(Logger):
                     act(self.run)
             except Exception as second:
                 self.run = None
-                _say(f"W&B will lack the rest of {self.name} ({second}); the record in {self.record.folder} has it all")
-
-    def _complete(self, run: Run) -> None:
-        from wandb import Image
-
-        from study.recording.wandb.pictures import figures
-
-        summary = self.record.summary()
-        assert summary is not None
-        for name in MEASUREMENTS:
-            run.save(self.record.folder / f"{name}.json", base_path=self.record.folder, policy="now")
-        pictures = {name: Image(figure) for name, figure in figures(self.record).items()}
-        run.log({"step": summary["step"], **pictures})
-        run.summary.update(summary)
+                say(f"W&B will lack the rest of {self.name} ({second}); the record in {self.record.folder} has it all")
 
     def _log_weights(self, run: Run, write_weights: WriteWeights) -> None:
         try:
@@ -225,66 +210,4 @@ class Mirror(Logger):
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             fix = f"export them from the run: python -m study export {self.record.folder} --out=DIR"
-            _say(f"W&B may lack the weights of {self.name} ({reason}); {fix}")
-
-
-def _open(record: Record, stop: Callable[[], None]) -> Run:
-    """Start or resume the W&B run of a record: online if that works, else offline."""
-    import wandb
-
-    settings = _settings(record) | {"settings": wandb.Settings(stop_fn=stop)}
-    try:
-        run = wandb.init(**settings, resume="allow")
-    except Exception as error:
-        end_client()
-        reason = str(error).split("\n")[0]
-        if "deleted" in reason:
-            return _open_new(record, stop)
-        _say(
-            f"W&B cannot be reached ({reason}); {record.spec.name} is trained and logged offline; "
-            f"send it later: wandb sync {record.folder.parent / CLIENT}/offline-run-*-{settings['id']}"
-        )
-        set_client_environment(record, "offline")
-        run = wandb.init(**settings, mode="offline")
-    if run.url:
-        record.note(url=run.url)
-    run.define_metric("step", hidden=True)
-    run.define_metric("*", step_metric="step")
-    return run
-
-
-def _open_new(record: Record, stop: Callable[[], None]) -> Run:
-    """Start another W&B run for a record whose own was deleted: W&B never accepts the same id again."""
-    record.note(wandb_id=secrets.token_hex(4))
-    _say(f"{record.spec.name} was deleted in W&B and resumes there as run {record.provenance()['wandb_id']}")
-    set_client_environment(record, "online")
-    return _open(record, stop)
-
-
-def _settings(record: Record) -> dict[str, Any]:
-    """What W&B shows of a run from its start: its names, its tags and its configuration."""
-    spec, begun = record.spec, record.provenance()
-    return {
-        "project": os.environ.get("WANDB_PROJECT", PROJECT),
-        "dir": record.folder.parent,
-        "id": begun["wandb_id"],
-        "name": spec.name,
-        "group": spec.group,
-        "job_type": "train",
-        "tags": exhibits(spec),
-        "config": spec.factors | covariates(begun),
-    }
-
-
-def _close(run: Run, status: int) -> None:
-    """Close the run and end the client, waiting for the last rows to arrive, but not for ever."""
-    try:
-        run.finish(exit_code=status)
-    except TimeoutError:
-        command = f"wandb sync --include-online {Path(run.dir).parent}"
-        _say(f"W&B lacks the end of {run.name}; send it later: {command} (with --id=NEW if it was deleted there)")
-    end_client()
-
-
-def _say(message: str) -> None:
-    print(f"study: {message}", file=sys.stderr)
+            say(f"W&B may lack the weights of {self.name} ({reason}); {fix}")
