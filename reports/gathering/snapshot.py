@@ -24,14 +24,13 @@ from reports.gathering.tables import (
     MEMBERS,
     PROBE_COLUMNS,
     RUN_COLUMNS,
-    as_it_was,
-    no_formula,
     no_probes,
     read_packed,
     write_packed,
 )
 from study.recipes import RECIPES
 from study.recording.evaluation import TEST_ERROR, TRAIN_ERROR
+from study.recording.formulas import as_it_was, no_formula
 from study.spec import FACTORS, InputError, Spec
 
 # The paper's curves have 64 points; its training errors are read as a mean over the last ten of them, and so are ours.

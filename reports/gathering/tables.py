@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,10 +81,6 @@ COUNTS = {
 }
 
 
-# What a spreadsheet computes, however many quotes stand before it, so that one more can be taken off again.
-FORMULA = re.compile(r"'*(?:[=@\t\r]|[+-](?![\d.]))")
-
-
 def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
     """A table of rows with these columns, of which the measures are floating-point numbers."""
     return pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(measures, float))
@@ -106,17 +101,3 @@ def read_packed(path: Path) -> pd.DataFrame:
 def no_probes(name: str) -> pd.DataFrame:
     """A table of probes without rows."""
     return pd.DataFrame(columns=PROBE_COLUMNS[name])
-
-
-def no_formula(cell: str) -> str:
-    """Text that a spreadsheet does not take for a formula; numbers with a sign stay as they are.
-
-    >>> no_formula("=cmd()"), no_formula("-0.5 points"), no_formula("ResNet-56")
-    ("'=cmd()", '-0.5 points', 'ResNet-56')
-    """
-    return f"'{cell}" if FORMULA.match(cell) else cell
-
-
-def as_it_was(cell: str) -> str:
-    """The text from which `no_formula` made a cell."""
-    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

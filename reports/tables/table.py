@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from tabulate import tabulate
 
-from reports.gathering.tables import no_formula
+from study.recording.formulas import no_formula
 
 
 class Link(NamedTuple):

@@ -63,7 +63,7 @@ def show(lines: list[Line], runs: Path) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from study.sweeps.display import console, count
+    from study.sweeps.display import console, count, plain
 
     states = count(line.chosen_by["state"] for line in lines)
     table = Table(title=f"{len(lines)} runs in {runs}", caption=states or None, box=SIMPLE_HEAD)
@@ -71,8 +71,9 @@ def show(lines: list[Line], runs: Path) -> None:
         right = heading in NUMBERS
         table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "W&B", overflow="fold")
     for line in lines:
-        table.add_row(*(line.name, line.chosen_by["state"], *line.columns)[: len(table.columns)])
-    console(WIDTH).print(table, markup=False)
+        cells = (line.name, line.chosen_by["state"], *line.columns)
+        table.add_row(*map(plain, cells[: len(table.columns)]))
+    console(WIDTH).print(table)
 
 
 def read_line(folder: Path) -> Line:

@@ -88,7 +88,7 @@ def show(parts: Mapping[str, Row], history: list[Row]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from study.sweeps.display import console
+    from study.sweeps.display import console, plain
 
     screen = console()
     for heading, values in parts.items():
@@ -97,8 +97,8 @@ def show(parts: Mapping[str, Row], history: list[Row]) -> None:
             table.add_column(min_width=20, style="dim")
             table.add_column(overflow="fold")
             for key, value in values.items():
-                table.add_row(key, _words(value))
-            screen.print(table, markup=False)
+                table.add_row(plain(key), plain(_words(value)))
+            screen.print(table)
     if len(history) > 1:
         screen.print(Text.from_ansi(curve(history, min(screen.width, 100))))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from study.recording.evaluation import COLUMNS, Row
+from study.recording.formulas import no_formula
 from study.recording.record import Record
 from study.recording.run import read_run
 from study.spec import InputError
@@ -105,9 +106,14 @@ def to_tensorboard(runs: Sequence[Curves], out: Path) -> str:
 
 def to_csv(runs: Sequence[Curves], out: Path) -> str:
     """Write runs.csv, a row for each run, and history.csv, a row for each evaluation, with pandas."""
-    merge(out / "runs.csv", [{"run": run.name, "state": run.state, **run.settings, **run.results} for run in runs])
+    merge(out / "runs.csv", [{"run": run.name, "state": run.state, **_plain(run), **run.results} for run in runs])
     merge(out / "history.csv", [{"run": run.name, **row} for run in runs for row in run.history])
     return f"pandas.read_csv('{out / 'history.csv'}')"
+
+
+def _plain(run: Curves) -> Row:
+    """The settings of a run as cells of a spreadsheet."""
+    return {key: value if is_number(value) else no_formula(str(value)) for key, value in run.settings.items()}
 
 
 def merge(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from study.recipes import recipe_for
 from study.recording.evaluation import Evaluation
@@ -76,8 +77,17 @@ def make_table(title: str, records: Sequence[Record]) -> Table:
     for heading in ("step", "train %", "test %", "minutes"):
         table.add_column(heading, justify="right")
     for record in records:
-        table.add_row(record.spec.name, *_progress(record))
+        table.add_row(record.spec.name, *map(plain, _progress(record)))
     return table
+
+
+def plain(words: str) -> Text:
+    """Text of a record for the terminal: neither markup of ours nor control codes are obeyed.
+
+    >>> str(plain("[red]\x1b[31m"))
+    '[red]\N{REPLACEMENT CHARACTER}[31m'
+    """
+    return Text("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in words))
 
 
 def count(states: Iterable[str]) -> str:

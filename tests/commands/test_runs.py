@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from study.commands import cli
+from study.recording.record import Record
 from study.spec import Spec
 from tests.records import write_run
 from tests.support import refusal, run
@@ -69,6 +70,13 @@ def test_a_run_is_shown_with_its_curve(runs: Path, capsys: pytest.CaptureFixture
         for part in ("network plain-20", "depth 20", "test 4.25 %", "single 4.50 % (45 of 1000 wrong)", "c" * 40):
             assert part in words, part
         assert "top-1 error in percent" in said and "• train" in said and "\x1b" not in said
+
+
+def test_what_a_record_says_is_printed_and_not_obeyed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Record(runs, PLAIN).note(device="[/red]\x1b[2Jcleared", url="https://wandb.ai/[bold]/\x1b[1m")
+    assert cli.run(["show", PLAIN.name, f"--runs={runs}"]) == 0 and cli.run(["runs", str(runs)]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "[/red]\N{REPLACEMENT CHARACTER}[2Jcleared" in said and "[bold]" in said
 
 
 def test_an_interrupted_run_is_shown_as_far_as_it_went(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

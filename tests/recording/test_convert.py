@@ -85,6 +85,12 @@ def test_mlflow_reads_every_value_once(runs: Path, tmp_path: Path) -> None:
         assert [(metric.step, metric.value) for metric in history] == recorded(runs, spec, "test/top1_error")
 
 
+def test_a_text_that_a_spreadsheet_would_compute_is_quoted(runs: Path, tmp_path: Path) -> None:
+    Record(runs, PLAIN).note(device="=cmd()")
+    convert("csv", tmp_path / "out", runs / PLAIN.name)
+    assert pd.read_csv(tmp_path / "out" / "runs.csv")["device"][0] == "'=cmd()"
+
+
 def test_a_loss_that_is_no_number_is_left_out(tmp_path: Path) -> None:
     record = write_run(tmp_path / "runs", PLAIN)
     path = record.folder / "metrics.jsonl"

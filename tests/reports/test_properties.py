@@ -21,6 +21,7 @@ from reports.judging.forms import all_of
 from reports.judging.plan import plan
 from reports.page import render
 from reports.tables.table import TEX, Link, Table, TableCell, markdown, text, to_csv, to_tex
+from study.recording.formulas import no_formula
 from study.spec import Spec
 from tests.strategies import TEXTS, specs
 
@@ -54,7 +55,7 @@ def from_markdown(source: str, like: TableCell) -> str:
 @given(TABLES)
 def test_any_text_is_read_back_from_csv(table: Table) -> None:
     assert list(csv.reader(io.StringIO(to_csv(table), newline="")))[1:] == [
-        [tables.no_formula(cell) for cell in row] for row in shown(table)
+        [no_formula(cell) for cell in row] for row in shown(table)
     ]
 
 
