@@ -107,9 +107,9 @@ class Cluster:
 
     def wait_for_requeue(self, job: str, restarts: int) -> None:
         """Wait until the first task of a job has been requeued so many times."""
-        wait_for(lambda: self.jobs(job)[0].restarts == restarts, 90, pause=0.2)
+        wait_for(lambda: self.jobs(job)[0].restarts == restarts, 150, pause=0.2)
 
-    def wait(self, job: str, seconds: float = 240) -> list[Job]:
+    def wait(self, job: str, seconds: float = 400) -> list[Job]:
         """Wait until all tasks of a job have ended."""
         wait_for(lambda: all(one.state in ENDED for one in self.jobs(job)), seconds, pause=0.5)
         return self.jobs(job)
