@@ -154,6 +154,7 @@ def test_finished_cells_that_are_handed_out_are_shown_and_leave_no_run_without_a
         assert bench.agent(bench.make_sweep(file)).wait(240) == 0, bench.output
     own = {Record(bench.runs, cell).provenance()["wandb_id"]: cell for cell in (plain, residual)}
     runs = bench.server.cloud.runs
+    assert {sweep.state for sweep in bench.server.cloud.sweeps.values()} == {"FINISHED"}
     assert {one.state for one in runs.values()} == {"finished"}
     assert {one.fields["displayName"] for one in runs.values()} == {plain.name, residual.name}
     for run_id, cell in own.items():

@@ -153,7 +153,8 @@ class Mirror(Logger):
         """Start or resume the W&B run: online if that works, else offline."""
         import wandb
 
-        record, own = self.record, wandb.Settings(stop_fn=self._stop)
+        record = self.record
+        own = wandb.Settings(stop_fn=lambda: self._stop())  # no method: the client copies it, and what it belongs to
         try:
             return open_run(record, self.about, resume="allow", settings=own)
         except Exception as error:

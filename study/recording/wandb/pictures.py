@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from study.recording.along import read_signals
 from study.recording.evaluation import Row
@@ -37,8 +39,7 @@ def figures(record: Record) -> dict[str, Figure]:
 
 
 def _responses(spec: Spec, std: list[float | None]) -> Figure:
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="layer", ylabel="standard deviation", title=f"{spec.title}: responses (Fig. 7)")
+    figure, axes = _plot("layer", "standard deviation", f"{spec.title}: responses (Fig. 7)")
     axes.plot(range(1, len(std) + 1), _numbers(std))
     return figure
 
@@ -55,8 +56,7 @@ def _confusion(spec: Spec, classes: list[str], counts: list[list[int]]) -> Figur
 
 def _gradients(spec: Spec, rows: list[Row]) -> Figure:
     """The gradients of all layers, a line for each moment at which they were measured."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="layer", ylabel="norm of the gradient", title=f"{spec.title}: gradients")
+    figure, axes = _plot("layer", "norm of the gradient", f"{spec.title}: gradients")
     for moment in dict.fromkeys(row["moment"] for row in rows):
         norms = _numbers([row["gradient"] for row in rows if row["moment"] == moment])
         axes.plot(range(1, len(norms) + 1), norms, label=moment)
@@ -67,8 +67,7 @@ def _gradients(spec: Spec, rows: list[Row]) -> Figure:
 
 def _blocks(spec: Spec, rows: list[Row]) -> Figure:
     """What a linear classifier gets from behind each block, and the network without that block."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="block", ylabel="test error, %", title=f"{spec.title}: blocks")
+    figure, axes = _plot("block", "test error, %", f"{spec.title}: blocks")
     for measure, label in {"linear": "linear classifier behind it", "without": "network without it"}.items():
         axes.plot(_numbers([row[measure] for row in rows]), marker=".", label=label)
     axes.legend()
@@ -85,6 +84,14 @@ def _landscape(spec: Spec, found: Row) -> Figure:
     image = axes.imshow(loss, extent=(-reach, reach, -reach, reach), origin="lower", cmap="viridis")
     figure.colorbar(image)
     return figure
+
+
+def _plot(xlabel: str, ylabel: str, title: str) -> tuple[Figure, Axes]:
+    """An empty plot over whole numbers."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure, axes
 
 
 def _numbers(values: list[float | None]) -> list[float]:
