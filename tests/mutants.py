@@ -35,6 +35,34 @@ class Mutant(NamedTuple):
 
 MUTANTS = (
     Mutant(
+        "launch goes on with a cancelled sweep",
+        "study/sweeps/agents.py",
+        '{CANCELLED: "was cancelled", "PAUSED": "is paused"}',
+        '{"PAUSED": "is paused"}',
+        "sweeps/test_stopped.py",
+    ),
+    Mutant(
+        "launch goes on with a sweep that was stopped",
+        "study/sweeps/agents.py",
+        "any(record.spec not in found.cells",
+        "any(record.spec in found.cells",
+        "sweeps/test_stopped.py",
+    ),
+    Mutant(
+        "a stopped run resumes by itself",
+        "study/commands/train.py",
+        'record.state() == "stopped" and not machine.again',
+        'record.state() == "stopped" and machine.again',
+        "sweeps/test_stopped.py",
+    ),
+    Mutant(
+        "a stop is forgotten",
+        "study/recording/record.py",
+        'return "stopped" if self._is_stopped() else "interrupted"',
+        'return "interrupted"',
+        "recording/test_record.py",
+    ),
+    Mutant(
         "alignment is biased",
         "study/probes/similarity.py",
         "2 / (n - 2)",

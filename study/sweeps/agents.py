@@ -77,8 +77,8 @@ def _run(workers: Sequence[Worker], records: Sequence[Record], sweep: str) -> st
         return ""
     if (found := sweep_state(sweep)) is None:
         return f"W&B does not say how the sweep {sweep} stands"
-    _note_stopped(left, found)
-    if why := _why_left(found, left):
+    note_stopped(left, found)
+    if why := why_left(found, left):
         return f"the sweep {sweep} {why} in W&B"
     lost = [record for record in left if record.spec in found.cells and record.state() != "stopped"]
     for i, record in enumerate(lost):
@@ -91,7 +91,7 @@ def _unfinished(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.state() not in OUTCOMES]
 
 
-def _note_stopped(left: Sequence[Record], found: SweepState) -> None:
+def note_stopped(left: Sequence[Record], found: SweepState) -> None:
     """Note which runs were stopped in W&B: an agent that is told to exit kills its run, which cannot note it itself."""
     for record in left:
         if record.state() != "interrupted":
@@ -99,11 +99,11 @@ def _note_stopped(left: Sequence[Record], found: SweepState) -> None:
         is_cancelled = found.state == CANCELLED and record.spec in found.cells
         if is_cancelled or record.provenance().get("wandb_id") in found.stopped:
             record.reserve()
-            record.stop("stopped in W&B" if not is_cancelled else "stopped in W&B, with its sweep")
+            record.stop("stopped in W&B, with its sweep" if is_cancelled else "stopped in W&B")
             record.close()
 
 
-def _why_left(found: SweepState, left: Sequence[Record]) -> str:
+def why_left(found: SweepState, left: Sequence[Record]) -> str:
     """What somebody did to the sweep so that its cells are to be left alone; empty if nobody did anything."""
     if found.state == "FINISHED" and any(record.spec not in found.cells for record in left):
         return "was stopped"
