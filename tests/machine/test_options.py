@@ -10,7 +10,7 @@ from study.machine.options import OPTIONS, MachineOptions
 from study.spec import InputError
 
 CELL = ["train", "--dataset=digits", "--depth=8", "--shortcut=A"]
-OTHER = MachineOptions(3, "bf16", "plain", 2, Path("/r"), Path("/d"), True, "off", "offline", "accept")
+OTHER = MachineOptions(3, "bf16", "plain", 2, Path("/r"), Path("/d"), True, "off", "offline", "accept", True)
 
 
 def test_options_survive_being_written_as_flags() -> None:
@@ -39,6 +39,7 @@ def test_the_variables_are_frozen() -> None:
         "STUDY_ARTIFACT",
         None,
         "STUDY_CHANGES",
+        "STUDY_AGAIN",
     ]
 
 
