@@ -79,14 +79,15 @@ def _thinned(history: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _run(run: dict[Hashable, Any], rows: pd.DataFrame | None, slugs: Sequence[str], steps: Steps) -> dict[str, Any]:
-    """One run: what names it, and its curves over steps that many runs share."""
+    """One run: what names it, and its curves over steps that many runs share, if its protocol can be chosen."""
+    place = _index(slugs, f"{run['dataset']}-{run['recipe']}")
     return {
         "run": run["run"],
-        "p": _index(slugs, f"{run['dataset']}-{run['recipe']}"),
+        "p": place,
         "depth": int(run["depth"]),
         "kind": kind((run["depth"], run["shortcut"])),
         "seed": int(run["seed"]),
-        **({} if rows is None else {"steps": _place(rows["step"], steps), **_curve(rows)}),
+        **({} if rows is None or place < 0 else {"steps": _place(rows["step"], steps), **_curve(rows)}),
     }
 
 
