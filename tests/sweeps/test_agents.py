@@ -275,6 +275,8 @@ def test_a_sweep_of_eight_cells_is_told_alike_everywhere(bench: Bench) -> None:
     shown = run("study", "sweep", "digits", "--status", **bench.environment).stdout
     listed = [line.replace("│", " ").split() for line in shown.splitlines() if "digits-" in line]
     assert {words[0]: words[1] for words in listed} == wanted, shown
+    sent = run("study", "sync", str(killed.folder), **bench.environment)  # the rows that a killed run had not sent
+    assert sent.returncode == 0, sent.stdout + sent.stderr
     assert_gathers_alike(bench, *set(wanted.values()))
     here = bench.gather("both", f"--runs={bench.runs}", f"--wandb={ENTITY}/{PROJECT}").runs
     assert dict(zip(here["run"], here["state"], strict=True)) == wanted
