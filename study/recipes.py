@@ -5,7 +5,7 @@ Lengths are counted in steps. What data set and depth determine is derived, not 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -213,6 +213,16 @@ EXHIBITS: dict[str, Callable[[Spec], list[str]]] = {
     "cifar10": _cifar10_exhibits,
     "imagenet": _imagenet_exhibits,
 }
+
+
+def check_batches(specs: Iterable[Spec], world_size: int) -> None:
+    """Make sure that the global batch of each cell divides by the number of devices.
+
+    Raises:
+        InputError: one does not.
+    """
+    for spec in specs:
+        per_device_batch(recipe_for(spec), world_size)
 
 
 def per_device_batch(recipe: Recipe, world_size: int) -> int:

@@ -30,6 +30,7 @@ from tests.support import (
     real_photographs,
     train,
 )
+from tests.wandb_server import Server
 
 # The same examples in every run, and few: what fails here fails everywhere.
 hypothesis.settings.register_profile("same", derandomize=True, max_examples=60, deadline=None, database=None)
@@ -71,6 +72,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         current.test = None
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A loopback W&B server, which the test may close itself."""
+    server = Server()
+    yield server
+    if not server.closing.is_set():
+        server.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from study.commands.flags import Verbs
 from study.recording.convert import FORMATS, Curves, read_curves
-from study.recording.folders import run_folders
+from study.recording.folders import expand
 from study.recording.record import Record
 from study.spec import InputError, check_choice
 
@@ -36,18 +36,6 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.out} cannot be written ({error.strerror}); give another --out=DIR") from None
     print(f"{len(curves)} runs; to see them: {show}")
     return 1 if reasons else 0
-
-
-def expand(folders: Sequence[Path]) -> Iterator[Path]:
-    """The run folders among these folders and in them.
-
-    Raises:
-        InputError: One of them is not a folder.
-    """
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"folder {folder} does not exist; name run folders, or a folder of them")
-        yield from [folder] if (folder / "spec.json").exists() else run_folders(folder)
 
 
 def read_all(folders: Sequence[Path]) -> tuple[list[Curves], dict[str, str]]:

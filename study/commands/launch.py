@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from study.commands.flags import Verbs, add_gpus, add_options, read_options
 from study.machine.options import group_names
-from study.recipes import per_device_batch, recipe_for
+from study.recipes import check_batches
 from study.sweeps.slices import slices
 
 
@@ -30,6 +30,5 @@ def run(options: argparse.Namespace) -> int:
     file = grid.find(options.file)
     cells = grid.cells(file)
     fleet = slices(options.gpus, machine.devices, options.runs_per_gpu)
-    for cell in cells:
-        per_device_batch(recipe_for(cell), machine.devices)
+    check_batches(cells, machine.devices)
     return agents.launch(file, cells, fleet, machine)

@@ -13,7 +13,7 @@ from study.commands.flags import Verbs
 from study.machine.options import OPTIONS
 from study.recording.evaluation import Evaluation
 from study.recording.folders import run_folders
-from study.recording.record import Record, State
+from study.recording.record import Record, State, sessions
 from study.spec import DATASETS, InputError, check_choice
 
 HEADINGS = ("run", "state", "step", "train %", "test %", "hours", "when", "W&B")
@@ -82,7 +82,7 @@ def read_line(folder: Path) -> Line:
         record = Record.at(folder)
         factors = {"dataset": record.spec.dataset, "recipe": record.spec.recipe}
         begun, last = record.provenance(), record.last_evaluation()
-        session = [begun, *begun.get("resumed", [])][-1]
+        session = sessions(begun)[-1]
         when = (record.summary() or {}).get("ended") or session.get("started") or ""
         address = "/".join((session.get("url") or begun.get("url") or "").split("/")[3:])  # without the server
         columns = (*_measured(last), when[:16].replace("T", " "), address)

@@ -10,7 +10,7 @@ from typing import Any
 from study.commands.flags import Verbs, add_options, read_options
 from study.recording.evaluation import COLUMNS, TEST_ERROR, TRAIN_ERROR, Evaluation, Row, describe
 from study.recording.files import Unreadable
-from study.recording.record import Record
+from study.recording.record import Record, sessions
 from study.spec import InputError
 
 HEIGHT = 18  # lines of the curve
@@ -62,14 +62,13 @@ def describe_record(record: Record) -> dict[str, Row]:
     last = Evaluation.from_row(summary) if summary else record.last_evaluation()
     results: Row = {"last evaluation": f"step {last.step:,}: {describe(last)}"} if last else {}
     results |= {key: value for key, value in summary.items() if key not in COLUMNS and "/" not in key}
-    sessions = [begun, *begun.get("resumed", [])] if begun else []
+    starts = [session.get("started") or "–" for session in sessions(begun)] if begun else []
     provenance = {key: value for key, value in begun.items() if key not in ("recipe", "resumed", "stopped")}
     return {
         "results": results | ({"stopped": record.stopped()} if record.stopped() else {}),
         "test protocols": dict(_protocols(summary)),
         "recipe": begun.get("recipe", {}),
-        "provenance": provenance
-        | {"sessions": f"{len(sessions)}: " + ", ".join(s.get("started") or "–" for s in sessions)},
+        "provenance": provenance | {"sessions": f"{len(starts)}: {', '.join(starts)}"},
     }
 
 

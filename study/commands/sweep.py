@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from study.commands.flags import Verbs, add_gpus, add_options, read_options
 from study.machine.options import MachineOptions
-from study.recipes import per_device_batch, recipe_for
+from study.recipes import check_batches
 from study.spec import InputError, Spec
 from study.sweeps.slices import Slice, share, slices
 
@@ -75,8 +75,7 @@ def _fleet(options: argparse.Namespace, cells: Sequence[Spec], machine: MachineO
             raise InputError("--gpus-per-run and --runs-per-gpu divide the GPUs that --gpus names; add --gpus=0-7")
         return share(_count(options.jobs, cells, machine), machine.devices)
     fleet = slices(options.gpus, machine.devices, options.runs_per_gpu)
-    for cell in cells:
-        per_device_batch(recipe_for(cell), machine.devices)
+    check_batches(cells, machine.devices)
     if options.jobs not in (None, len(fleet)):
         raise InputError(f"--gpus={options.gpus} runs {len(fleet)} at a time; leave out --jobs={options.jobs}")
     return fleet

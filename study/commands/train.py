@@ -9,7 +9,7 @@ from study.commands.flags import Verbs, add_options, read_options
 from study.machine.memory import keep_memory
 from study.machine.options import MachineOptions, is_first_rank
 from study.machine.parent import follow_sweep
-from study.recipes import per_device_batch, recipe_for, starts_from_copy
+from study.recipes import check_batches, starts_from_copy
 from study.recording.files import Unreadable
 from study.recording.lock import Taken
 from study.recording.record import Record
@@ -61,7 +61,7 @@ def train_cell(spec: Spec, machine: MachineOptions, parent: Path | None = None) 
         InputError: Something that the user can fix.
         MachineError: The machine could not go on; the same command does.
     """
-    per_device_batch(recipe_for(spec), machine.devices)
+    check_batches([spec], machine.devices)
     record = Record(machine.runs, spec)
     try:
         was_finished = record.summary() is not None

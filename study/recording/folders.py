@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from study.recording.files import read_json
@@ -39,6 +39,18 @@ def run_folders(runs: Path) -> list[Path]:
     """The folders under `runs` that should be records, in the order of their names; not those of runs that start."""
     folders = (path for path in runs.iterdir() if path.is_dir() and path.name not in NO_RUNS)
     return sorted(path for path in folders if not _is_only_reserved(path))
+
+
+def expand(folders: Iterable[Path]) -> Iterator[Path]:
+    """The run folders among these folders and in them.
+
+    Raises:
+        InputError: One of them is not a folder.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"folder {folder} does not exist; name run folders, or a folder of them")
+        yield from [folder] if (folder / "spec.json").exists() else run_folders(folder)
 
 
 def _is_only_reserved(folder: Path) -> bool:

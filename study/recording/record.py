@@ -154,12 +154,12 @@ class Record:
             why: Where, in a few words; the time is added.
         """
         begun = self.provenance()
-        _last_session(begun)["stopped"] = f"{why} at {now()}"
+        sessions(begun)[-1]["stopped"] = f"{why} at {now()}"
         write_json(self.folder / "provenance.json", begun)
 
     def stopped(self) -> str:
         """Where and when somebody stopped the last session of the run; empty if nobody did."""
-        why: str | None = _last_session(self.provenance()).get("stopped")
+        why: str | None = sessions(self.provenance())[-1].get("stopped")
         return why or ""
 
     def say_stopped(self) -> int:
@@ -282,10 +282,9 @@ class Record:
         self._last = self.sound_rows()[-1]["step"] if kept else -1
 
 
-def _last_session(provenance: Row) -> Row:
-    """The provenance of the last session of a run."""
-    sessions: list[Row] = [provenance, *provenance.get("resumed", [])]
-    return sessions[-1]
+def sessions(provenance: Row) -> list[Row]:
+    """The provenances of all sessions of a run, the first of which has the others in it."""
+    return [provenance, *provenance.get("resumed", [])]
 
 
 def _free(path: Path) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from study.recording.along import read_signals
 from study.recording.evaluation import Row
 from study.recording.files import Unreadable
-from study.recording.record import PROBES, Record, State
+from study.recording.record import PROBES, Record, State, sessions
 from study.spec import Spec
 
 # What else is known of a run beside its factors wherever runs are compared: columns of the reports, W&B's config.
@@ -98,8 +98,8 @@ def covariates(provenance: Row) -> Row:
 
 def changes(provenance: Row) -> str:
     """What of `CHANGING` is not the same in all sessions of a run, with its values; empty if all is."""
-    sessions = [_flat(session) for session in (provenance, *provenance.get("resumed", []))]
-    values = {name: list(dict.fromkeys(session.get(name) for session in sessions)) for name in CHANGING}
+    flat = [_flat(session) for session in sessions(provenance)]
+    values = {name: list(dict.fromkeys(session.get(name) for session in flat)) for name in CHANGING}
     return "; ".join(f"{name} {', '.join(map(str, found))}" for name, found in values.items() if len(found) > 1)
 
 

@@ -22,7 +22,7 @@ from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 from study.machine.options import MachineOptions
-from study.recipes import per_device_batch, recipe_for
+from study.recipes import check_batches
 from study.recording.folders import JOBS
 from study.recording.record import Record, unwritable
 from study.spec import InputError, Spec, shown
@@ -121,8 +121,7 @@ def submit(specs: Sequence[Spec], machine: MachineOptions, request: dict[str, st
     """
     _check_installed()
     machine = replace(machine, devices=int(request.get("gpus", machine.devices)))
-    for spec in specs:
-        per_device_batch(recipe_for(spec), machine.devices)
+    check_batches(specs, machine.devices)
     open_states = ("missing", "interrupted", *(("stopped",) if machine.again else ()))
     left = [spec for spec in specs if Record(machine.runs, spec).state() in open_states]
     if not left:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -22,14 +21,6 @@ from tests.wandb_server import ENTITY, Run, Server
 pytestmark = pytest.mark.process
 
 PROJECT = "resnet-study"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    if not server.closing.is_set():
-        server.close()
 
 
 def own(server: Server, folder: Path) -> dict[str, str]:

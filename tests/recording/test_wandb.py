@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,14 +28,6 @@ pytestmark = pytest.mark.process
 
 SPEC = Spec("digits", 8, "none", "mini", 1)
 CELL = ("--dataset=digits", "--depth=8", "--shortcut=none", "--seed=1", "--wandb=online")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    if not server.closing.is_set():
-        server.close()
 
 
 def isolated(server: Server, folder: Path) -> dict[str, str]:

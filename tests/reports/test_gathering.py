@@ -6,7 +6,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,6 @@ from tests.wandb_server import ENTITY, Faults, Run, Server
 
 PROJECT = "resnet-study"
 CLIENT = {"WANDB_MODE": "online", "NETRC": "/nowhere"}
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
 
 
 def gather(server: Server, out: Path, *more: str) -> snapshot.Snapshot:

@@ -223,6 +223,13 @@ def open_files(process: int) -> str:
     return " ".join(str(link.readlink()) for link in folder.iterdir())
 
 
+def end_sweep(bench: Bench, flag: str) -> None:
+    """``wandb sweep --cancel`` or ``--stop`` of the only sweep."""
+    (sweep,) = bench.server.cloud.sweeps
+    words = [WANDB, "sweep", flag, f"{ENTITY}/{PROJECT}/{sweep}"]
+    subprocess.run(words, env=bench.environment, cwd=ROOT, check=True, capture_output=True)
+
+
 def press_stop(bench: Bench, record: Record) -> None:
     """The dashboard's button, by the client."""
     path = f"{ENTITY}/{PROJECT}/{record.provenance()['wandb_id']}"
@@ -308,9 +315,7 @@ def test_launch_trains_nothing_of_a_sweep_that_was_cancelled(bench: Bench) -> No
     records = [Record(bench.runs, cell) for cell in grid.cells(file)]
     process = bench.start(sys.executable, "-m", "study", "launch", str(file), "--gpus=cpu")
     wait_for(lambda: sum(len(r.history()) >= 2 for r in records) >= 2 or process.poll() is not None)
-    (sweep,) = bench.server.cloud.sweeps
-    cancel = [WANDB, "sweep", "--cancel", f"{ENTITY}/{PROJECT}/{sweep}"]
-    subprocess.run(cancel, env=bench.environment, cwd=ROOT, check=True, capture_output=True)
+    end_sweep(bench, "--cancel")
     assert process.wait(30) == 1, bench.output
     assert "was cancelled in W&B; 3 cells left; go on with: study launch" in bench.output
     assert sorted(r.state() for r in records) == ["missing", "stopped", "stopped"]
@@ -327,9 +332,7 @@ def test_launch_leaves_the_cells_of_a_sweep_that_was_stopped(bench: Bench) -> No
     records = [Record(bench.runs, cell) for cell in grid.cells(file)]
     process = bench.start(sys.executable, "-m", "study", "launch", str(file), "--gpus=cpu")
     wait_for(lambda: any(r.history() for r in records) or process.poll() is not None)
-    (sweep,) = bench.server.cloud.sweeps
-    stop = [WANDB, "sweep", "--stop", f"{ENTITY}/{PROJECT}/{sweep}"]
-    subprocess.run(stop, env=bench.environment, cwd=ROOT, check=True, capture_output=True)
+    end_sweep(bench, "--stop")
     assert process.wait(60) == 1, bench.output
     assert sorted(r.state() for r in records) == ["finished", "finished", "missing", "missing"]
     assert "was stopped in W&B; 2 cells left" in bench.output

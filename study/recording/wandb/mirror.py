@@ -109,13 +109,11 @@ class Mirror(Logger):
     def diverge(self, why: str, status: int) -> None:
         """Close a run whose loss is no longer a number: whole, tagged, and with an alert."""
 
-        def fail(run: Run) -> None:
+        def mark(run: Run) -> None:
             run.tags = (*(run.tags or ()), DIVERGED)
-            send(run, self.record)
             run.alert(f"{self.name} has diverged", why)
-            close(run, status)
 
-        self._attempt(fail, again=True)
+        self._end(mark, status)
 
     def why_stopped(self) -> str:
         """Why W&B wants the run to end, in a few words; empty if it does not, or cannot be asked."""
@@ -126,22 +124,24 @@ class Mirror(Logger):
     def stop(self, status: int) -> None:
         """Close a run that somebody stopped in W&B, which does not hand it out again."""
 
-        def end(run: Run) -> None:
+        def mark(run: Run) -> None:
             run.tags = (*(run.tags or ()), STOPPED)
+
+        self._end(mark, status)
+
+    def preempt(self, status: int) -> None:
+        """Close a run that was stopped by a signal, marked as preempted so that W&B hands it out again."""
+        self._end(lambda run: run.mark_preempting(), status)
+
+    def _end(self, mark: Callable[[Run], None], status: int) -> None:
+        """Close a run that did not finish, marked as what became of it, when W&B has its record."""
+
+        def end(run: Run) -> None:
+            mark(run)
             send(run, self.record)
             close(run, status)
 
         self._attempt(end, again=True)
-
-    def preempt(self, status: int) -> None:
-        """Close a run that was stopped by a signal, marked as preempted so that W&B hands it out again."""
-
-        def stop(run: Run) -> None:
-            run.mark_preempting()
-            send(run, self.record)
-            close(run, status)
-
-        self._attempt(stop, again=True)
 
     def _begin(self) -> None:
         """Open the W&B run and send what it lacks of the record so far."""

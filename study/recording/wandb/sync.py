@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from rich.console import Console
 from rich.progress import track
 
-from study.recording.folders import run_folders
+from study.recording.folders import expand
 from study.recording.lock import Taken
 from study.recording.record import Record
 from study.recording.wandb.account import check_account, end_client, resolve_mode, wandb_call
@@ -47,11 +47,7 @@ def find_records(paths: Sequence[Path]) -> list[Record]:
 
 
 def _records(path: Path) -> list[Record]:
-    if not path.is_dir():
-        raise InputError(f"{path} is not a folder; give run folders, or a runs folder that has some")
-    if (path / "spec.json").exists():
-        return [Record.at(path)]
-    records = [Record.at(folder) for folder in run_folders(path) if (folder / "spec.json").exists()]
+    records = [Record.at(folder) for folder in expand([path]) if (folder / "spec.json").exists()]
     if not records:
         raise InputError(f"{path} has no run; give run folders, or a runs folder that has some")
     return records
