@@ -150,7 +150,7 @@ def page(whole: Report, is_drawn: bool = True) -> str:
 
 def markdown_page(whole: Report) -> str:
     """REPORT.md: the answers, the scoreboard, Table 6, and where the rest is."""
-    links = ", ".join(f"[{table.title}](tables/{table.name}.csv)" for table in whole.tables)
+    links = ", ".join(f"[{table.name}](tables/{table.name}.csv)" for table in whole.tables)  # titles may recur
     return _fill("REPORT.md.j2", whole, scoreboard=scoreboard_table(whole.tiles), links=links)
 
 
