@@ -289,8 +289,8 @@ MUTANTS = (
     Mutant(
         "the hero figure's training panel shows test errors",
         "reports/figures/depth.py",
-        "ours = {net: finals(e, net, split) for net in at}",
-        'ours = {net: finals(e, net, "test") for net in at}',
+        "ours = {net: [*e.net(net)[FINAL[split]].dropna()] for net in at}",
+        'ours = {net: [*e.net(net)[FINAL["test"]].dropna()] for net in at}',
         "reports/test_figures.py",
     ),
     Mutant(
@@ -393,9 +393,9 @@ MUTANTS = (
     ),
     Mutant(
         "a failed run is averaged",
-        "reports/tables/ours.py",
-        'runs.loc[~runs["run"].isin(failed_runs(e, net)), metric]',
-        "runs[metric]",
+        "reports/judging/evidence.py",
+        'runs.sort_values("seed").loc[lambda row: ~row["run"].isin(failed_runs(e, net))]',
+        'runs.sort_values("seed")',
         "reports/test_ours.py",
     ),
     Mutant(

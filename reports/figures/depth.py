@@ -30,8 +30,8 @@ def final_errors(snapshot: Snapshot) -> Drawing:
     panels = [panel for e in evidence for panel in _panels(e, public if e.comparison == CIFAR else None)]
     others = " Grey diamonds: networks that others published, tested by us." if public else ""
     caption = (
-        "Error at the end of training. A filled dot per run, lines through their means. Hollow, dashed: the paper, its "
-        f"training errors and plain nets read off Fig. 6.{others}"
+        "Error at the end of training. A filled dot per run, lines through the means of those that did not fail. "
+        f"Hollow, dashed: the paper, its training errors and plain nets read off Fig. 6.{others}"
     )
     said = " ".join(_said(e) for e in evidence)
     return Drawing("depth", _title(evidence), caption, said, tuple(panels), 4, NARROW)
@@ -87,8 +87,8 @@ def _lines(e: Evidence, split: str, places: dict[int, float], public: Evidence |
         at = {net: places[net[0]] for net in nets if net[0] in places}
         look: Net = (SHADE, "none" if kind == "plain" else "A")
         theirs = {net: _theirs(e, net).get(FINAL[split], nan) for net in at}
-        ours = {net: finals(e, net, split) for net in at}
-        means = {net: mean(errors) if errors else nan for net, errors in ours.items()}
+        ours = {net: [*e.net(net)[FINAL[split]].dropna()] for net in at}
+        means = {net: mean(errors) if (errors := finals(e, net, split)) else nan for net in at}
         yield Series(look, f"{kind}, the paper", tuple(at.values()), tuple(theirs.values()), "paper", "hollow")
         yield Series(look, f"{kind}, mean", tuple(at.values()), tuple(means.values()))
         yield _points(look, f"{kind}, runs", at, ours)

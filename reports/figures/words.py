@@ -12,7 +12,7 @@ import pandas as pd
 
 from reports.figures.series import FINAL
 from reports.judging.comparison import Net
-from reports.judging.evidence import Evidence
+from reports.judging.evidence import Evidence, values_of
 from reports.tables.formats import FEW, each_or_mean
 
 
@@ -23,8 +23,8 @@ def values(errors: Sequence[float]) -> str:
 
 
 def finals(e: Evidence, net: Net, split: str) -> list[float]:
-    """The errors that a network's runs end with, by seed."""
-    return [float(error) for error in e.net(net).sort_values("seed")[FINAL[split]].dropna()]
+    """The errors that a network's runs end with, by seed; runs that failed are left out, as in the tables."""
+    return list(values_of(e, net, FINAL[split]))
 
 
 def extremes(e: Evidence, nets: Iterable[Net]) -> list[Net]:

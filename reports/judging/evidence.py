@@ -220,7 +220,18 @@ def failed_runs(e: Evidence, net: Net, recipe: str | None = None) -> set[str]:
     return {*stuck, *diverged["run"]} if len(diverged) else {*stuck}
 
 
+def values_of(e: Evidence, net: Net, metric: str) -> pd.Series[float]:
+    """The metric of each seed that did not fail and has it, in the order of the seeds."""
+    runs = e.net(net)
+    if metric not in runs:
+        return pd.Series(dtype=float)
+    trained = runs.sort_values("seed").loc[lambda row: ~row["run"].isin(failed_runs(e, net))]
+    return trained[metric].astype(float).dropna()
+
+
 def _warms_up(e: Evidence, net: Net, recipe: str | None) -> bool:
-    """Whether the recipe of a network has a warm-up that ends on a condition."""
+    """Whether the recipe of a network has a warm-up that ends on a condition; of others' networks it is not known."""
+    if e.is_public:
+        return False
     spec = Spec(e.comparison.dataset, *net, recipe or e.comparison.recipe)  # type: ignore[arg-type]
     return recipe_for(spec).warmup_error is not None

@@ -13,14 +13,13 @@ import pandas as pd
 from reports.gathering.snapshot import Snapshot
 from reports.judging.claim import Claim, Finding
 from reports.judging.comparison import CIFAR, IMAGENET, Comparison, Net
-from reports.judging.evidence import Evidence
+from reports.judging.evidence import Evidence, values_of
 from reports.judging.peers import public_reruns
 from reports.judging.plan import plan
 from reports.judging.public import public_evidence
 from reports.paper import numbers as paper
 from reports.tables.cifar import trained
 from reports.tables.formats import FEW, each_or_mean, percent
-from reports.tables.ours import values_of
 
 Findings = Sequence[tuple[Claim, Finding]]
 # The claims that decide it, the first that has its runs: the training error of plain nets over depths, plain-56 against

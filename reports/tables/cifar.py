@@ -10,12 +10,12 @@ import pandas as pd
 from reports.gathering.snapshot import LAST_PARTS, PARTS
 from reports.gathering.tables import RECALIBRATED
 from reports.judging.comparison import Net
-from reports.judging.evidence import Evidence
+from reports.judging.evidence import Evidence, values_of
 from reports.judging.plan import plan
 from reports.judging.replication import replication
 from reports.paper import numbers as paper
 from reports.tables.formats import NONE, best, effect, linked, millions, percent, span, spread
-from reports.tables.ours import ours, values_of
+from reports.tables.ours import ours
 from reports.tables.table import Table, TableCell, numbers
 
 OURS = (

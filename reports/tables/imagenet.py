@@ -8,10 +8,10 @@ from dataclasses import replace
 from reports.gathering.tables import RECALIBRATED
 from reports.judging.comparison import Net
 from reports.judging.ensembles import Ensemble, ensembles
-from reports.judging.evidence import Evidence
+from reports.judging.evidence import Evidence, values_of
 from reports.paper import numbers as paper
 from reports.tables.formats import NONE, anchor, percent
-from reports.tables.ours import ours, values_of
+from reports.tables.ours import ours
 from reports.tables.table import Link, Table, TableCell, numbers
 
 Errors = tuple[float, float | None]  # top-1 and top-5, in percent

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from reports.judging.comparison import Net
-from reports.judging.evidence import Evidence, failed_runs
+from reports.judging.evidence import Evidence, failed_runs, values_of
 from reports.tables.formats import linked, spread
 from reports.tables.table import TableCell
 
@@ -19,11 +19,3 @@ def ours(e: Evidence, net: Net, metric: str, write: Write = spread) -> TableCell
     runs = e.net(net)
     measured = runs[runs[metric].notna()] if metric in runs else runs.head(0)
     return linked(write(values_of(e, net, metric), len(failed_runs(e, net))), measured)
-
-
-def values_of(e: Evidence, net: Net, metric: str) -> pd.Series[float]:
-    """The metric of each seed that did not fail and has it."""
-    runs = e.net(net)
-    if metric not in runs:
-        return pd.Series(dtype=float)
-    return runs.loc[~runs["run"].isin(failed_runs(e, net)), metric].astype(float).dropna()

@@ -29,7 +29,7 @@ from reports.figures.svg import path
 from reports.figures.words import values
 from reports.gathering import snapshot
 from reports.judging.comparison import CIFAR, IMAGENET, Comparison, Net
-from reports.judging.evidence import Evidence
+from reports.judging.evidence import Evidence, values_of
 from reports.page import render
 from reports.page.model import Section
 from reports.page.sections import report
@@ -314,6 +314,21 @@ def test_the_alternative_has_the_numbers_of_the_table() -> None:
     assert f"plain-56: training {train}, test {test}" in said and len(runs) < 4
     many = DIGITS.net((56, "none"))["test_error"]
     assert f"test {many.mean():.2f} ± {many.std():.2f} (n = {len(many)})" in fig6(RECORDED.history, DIGITS).alternative
+
+
+def test_a_run_that_never_left_its_warm_up_is_a_dot_but_not_in_the_mean_nor_in_the_numbers() -> None:
+    runs, net = WHOLE.runs.copy(), (1202, "A")
+    runs.loc[runs["run"].eq("cifar10-1202-A-paper-s3"), ["warm_until", "test/top1_error"]] = None, 88.0
+    stuck = replace(WHOLE, runs=runs)
+    series = {one.label: one for one in of_depth(final_errors(stuck), CIFAR, "test").series}
+    means = dict(zip(series["residual, mean"].x, series["residual, mean"].y, strict=True))
+    dots = [(x, y) for x, y in zip(series["residual, runs"].x, series["residual, runs"].y, strict=True)]
+    assert len([y for x, y in dots if y == 88.0]) == 1
+    at = next(x for x, y in dots if y == 88.0)
+    trained = [y for x, y in dots if x == at and y != 88.0]
+    assert len(trained) == 4 and means[at] == pytest.approx(mean(trained))
+    said = values(values_of(Evidence.of(stuck, CIFAR), net, "test_error"))
+    assert said.endswith("(n = 4)") and f"test {said}" in fig6(stuck.history, Evidence.of(stuck, CIFAR)).alternative
 
 
 def test_without_runs_the_papers_curves_stand_alone() -> None:
