@@ -50,7 +50,7 @@ def learned_section(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section
 
 def _findings(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Section]:
     """A part for each figure, whose heading is what it shows."""
-    yield from (_part(each) for dataset in FROM_COPY if (each := deepened(snapshot, dataset)))
+    yield from map(_part, _copies(snapshot)[:1])
     if probed := _probed(snapshot, evidence):
         gradients, blocks = _probes(probed, snapshot)
         yield _part(gradients, gradient_table(snapshot.signals, probed))
@@ -93,6 +93,7 @@ def _sources(snapshot: Snapshot, evidence: Sequence[Evidence], name: str) -> lis
 
 def unshown(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Drawing]:
     """The figures of all other comparisons, which have files and no place in the page."""
+    yield from _copies(snapshot)[1:]
     probed = _probed(snapshot, evidence)
     for e in evidence:
         if e is not probed and not of_comparison(snapshot.deeper, e).empty:
@@ -100,6 +101,11 @@ def unshown(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Drawin
     for name, (draw, _) in FIGURES.items():
         shown, found = best(snapshot, evidence, name), getattr(snapshot, name)
         yield from (draw(found, e) for e in evidence if not (shown and e is shown[0]) and len(pair(found, e)) > 1)
+
+
+def _copies(snapshot: Snapshot) -> list[Drawing]:
+    """Copies trained on, CIFAR-10's before those of digits."""
+    return [drawing for dataset in FROM_COPY if (drawing := deepened(snapshot, dataset))]
 
 
 def _probed(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Evidence | None:
