@@ -12,7 +12,6 @@ from reports.figures.fig7 import fig7
 from reports.figures.learned import FIGURES, pair
 from reports.figures.style import Drawing
 from reports.gathering.snapshot import Snapshot
-from reports.judging.comparison import CIFAR
 from reports.judging.evidence import Evidence
 from reports.judging.public import public_if_any
 from reports.page.model import Section
@@ -38,14 +37,11 @@ def learned_section(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section
         snapshot: The runs.
         evidence: The comparisons on CIFAR's family of networks, the paper's first.
     """
-    first, *others = evidence
     missing = [needs for name, (_, needs) in FIGURES.items() if best(snapshot, evidence, name) is None]
     wanted = f" Not measured yet: {'; '.join(dict.fromkeys(missing))}." if missing else ""
-    responses = Section(
-        "Responses by other protocols", drawings=[one for e in others for one in _responses(snapshot, e)]
-    )
-    folds = [*_findings(snapshot, evidence), *([responses] if responses else [])]
-    return Section(TITLE, RESPONSES + wanted, drawings=_responses(snapshot, first), folds=folds)
+    papers, *others = _responses(snapshot, evidence)
+    folds = [*_findings(snapshot, evidence), *map(_part, others[:1])]
+    return Section(TITLE, RESPONSES + wanted, drawings=[papers], folds=folds)
 
 
 def _findings(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Section]:
@@ -93,7 +89,7 @@ def _sources(snapshot: Snapshot, evidence: Sequence[Evidence], name: str) -> lis
 
 def unshown(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Iterator[Drawing]:
     """The figures of all other comparisons, which have files and no place in the page."""
-    yield from _copies(snapshot)[1:]
+    yield from (*_copies(snapshot)[1:], *_responses(snapshot, evidence)[2:])
     probed = _probed(snapshot, evidence)
     for e in evidence:
         if e is not probed and not of_comparison(snapshot.deeper, e).empty:
@@ -119,5 +115,6 @@ def _probes(e: Evidence, snapshot: Snapshot) -> list[Drawing]:
     return [probes.gradients(snapshot.signals, e), probes.blocks(snapshot.blocks, e, snapshot.deeper)]
 
 
-def _responses(snapshot: Snapshot, e: Evidence) -> list[Drawing]:
-    return fig7(snapshot.responses, e, snapshot.public if e.comparison == CIFAR else None)
+def _responses(snapshot: Snapshot, evidence: Sequence[Evidence]) -> list[Drawing]:
+    """Fig. 7 by the paper's protocol, which always has a drawing, and by each other one that has runs."""
+    return [drawing for e in evidence for drawing in fig7(snapshot.responses, e, snapshot.public)]

@@ -55,7 +55,7 @@ def report(snapshot: Snapshot, folder: Path | None = None) -> Report:
         judged,
         tested,
         [*(_claims(each, found, tested) for each, found in judged.items() if found), cost_table(snapshot.results)],
-        list(unshown(snapshot, [Evidence.of(snapshot, each) for each in shown if each.family == "cifar"])),
+        list(unshown(snapshot, [Evidence.of(snapshot, each) for each in shown])),
     )
 
 

@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports.figures.fig7 import fig7
 from reports.figures.learned import FIGURES, neighbours
 from reports.figures.maps import CLOUD, Maps, cloud, field, picture
 from reports.gathering import snapshot
 from reports.gathering.gather import gather
 from reports.gathering.snapshot import Snapshot
+from reports.judging.evidence import Evidence
 from reports.page import render
 from reports.page.learned import TITLE
 from reports.page.sections import report
 from study.recording.record import PROBES
 from study.recording.schema import PROBE_PARTS
 from study.spec import Spec
-from tests.support import run
+from tests.support import RESULTS, run
 
 SPECS = {kind: Spec("digits", 8, kind, "smoke") for kind in ("none", "A")}  # type: ignore[arg-type]
 
@@ -148,3 +150,14 @@ def test_maps_have_the_colours_of_their_values() -> None:
 def test_neighbours_are_counted() -> None:
     points = pd.DataFrame({"x": [0, 1, 10, 11, 12], "y": [0, 0, 0, 0, 0], "label": [1, 1, 2, 2, 1]})
     assert neighbours(points) == pytest.approx(4 / 5)
+
+
+def test_of_responses_and_copies_the_longest_protocol_is_shown_and_the_others_are_files() -> None:
+    found = snapshot.read(RESULTS)
+    whole = report(found)
+    section = next(section for section in whole.sections if section.title == TITLE)
+    shown = [drawing.name for part in section.walk() for drawing in part.drawings]
+    of_all = {one.name for each in whole.judged for one in fig7(found.responses, Evidence.of(found, each))}
+    assert [name for name in shown if name.startswith("fig7-")] == ["fig7-cifar10-paper", "fig7-cifar10-eighth"]
+    assert len([name for name in shown if name.startswith("deepened-")]) == 1
+    assert of_all - {*shown} <= {drawing.name for drawing in whole.only_drawn} and len(of_all) > 3
