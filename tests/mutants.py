@@ -392,6 +392,13 @@ MUTANTS = (
         "reports/test_mixing.py",
     ),
     Mutant(
+        "an evaluation at a drop of the rate is counted with the stage after it",
+        "reports/tables/curves.py",
+        "(apart.index > start) & (apart.index <= end)",
+        "(apart.index >= start) & (apart.index < end)",
+        "reports/test_tables.py",
+    ),
+    Mutant(
         "a failed run is averaged",
         "reports/judging/evidence.py",
         'runs.sort_values("seed").loc[lambda row: ~row["run"].isin(failed_runs(e, net))]',

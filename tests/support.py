@@ -20,6 +20,7 @@ from study.spec import InputError, Spec
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "reports" / "results"
+SNAPSHOT = ROOT / "tests" / "fixtures" / "snapshot"  # of made-up runs: every network of the paper, five seeds
 # One thread, as in the subprocesses: sums come in the same order everywhere, so that equal means equal to the bit.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
 torch.set_num_threads(1)

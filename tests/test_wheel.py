@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from study.sweeps import grid
-from tests.support import ENVIRONMENT, ROOT
+from tests.support import ENVIRONMENT, ROOT, SNAPSHOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
 PARTS = ("study", "reports", "sweeps", "pyproject.toml", "setup.py", "README.md", "LICENSE")
@@ -124,7 +124,7 @@ def test_installed_inside_another_repository_the_commit_is_its_own_or_unknown(
 
 def test_the_report_finds_its_templates_and_the_papers_numbers(installed: Path, tmp_path: Path) -> None:
     snapshot = tmp_path / "report"
-    shutil.copytree(ROOT / "tests" / "fixtures" / "snapshot", snapshot)
+    shutil.copytree(SNAPSHOT, snapshot)
     done = run(installed, tmp_path, "-m", "reports", "build", f"--out={snapshot}")
     assert done.returncode == 0, done.stderr
     assert (snapshot / "REPORT.md").exists() and (snapshot / "report.html").exists()

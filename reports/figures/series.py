@@ -171,11 +171,7 @@ def paper_error_series(panels: Iterable[paper.CurvePanel], nets: Iterable[Net], 
         split: `train` or `test`.
     """
     for net in nets:
-        file = next((file for depths, shortcut, file in panels if net[0] in depths and net[1] == shortcut), None)
-        if file is None:
-            continue
-        curves = paper.curves(file)
-        mine = curves[curves["net"].str.endswith(f"-{net[0]}") & (curves["split"] == split)]
+        mine = paper.error_curve(panels, *net, split)
         if len(mine):
             label = f"{mine['net'].iloc[0]}, the paper"
             yield Series(net, label, tuple(mine["step"]), tuple(mine["error"]), "paper")

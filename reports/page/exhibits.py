@@ -22,6 +22,7 @@ from reports.judging.claims import CLAIMS, UNDECIDED
 from reports.tables import cifar, imagenet, probes, public, sources
 from reports.tables.cost import cost_table, protocol_table
 from reports.tables.coverage import coverage
+from reports.tables.curves import distance_table
 
 COMMAND = "python -m reports.page.exhibits > docs/exhibits.md"
 INTRODUCTION = f"""# Exhibits and claims
@@ -68,6 +69,7 @@ EXHIBITS = (
     Exhibit("Fig. 1", (fig1,), ("cifar_plain",)),
     Exhibit("Fig. 4", (fig4,), ("imagenet_plain_vs_residual",)),
     Exhibit("Fig. 6", (fig6,), CIFAR_SWEEPS + MINIATURES),
+    Exhibit("distance from Fig. 6", (distance_table,), CIFAR_SWEEPS, "the paper's recipe"),
     Exhibit("Fig. 7", (fig7,), note="layer responses of every finished run"),
     Exhibit("left open: gradients", (probes.gradient_table, probe_figures.gradients), note="`study probe RUN_FOLDER`"),
     Exhibit("left open: blocks", (probe_figures.blocks,), note="`study probe RUN_FOLDER`"),

@@ -25,6 +25,7 @@ from reports.tables import cifar, imagenet, sources
 from reports.tables.claims import claim_table
 from reports.tables.cost import cost_table, protocol_table
 from reports.tables.coverage import coverage
+from reports.tables.curves import distance_table
 from reports.tables.formats import devices, duration
 from reports.tables.public import effect_table, public_table
 from reports.tables.table import Table
@@ -102,7 +103,9 @@ def _fig6(snapshot: Snapshot, evidence: Sequence[Evidence]) -> Section:
     first, *others = evidence
     drawings = [*fig1(snapshot.history, first), fig6(snapshot.history, first, public_if_any(snapshot.public))]
     curves = [drawing for drawing in (fig6(snapshot.history, e) for e in others) if drawing.panels]
+    distances = distance_table(first)
     folds = [Section("The same of other protocols", drawings=curves, is_linked=True)] if curves else []
+    folds += [Section(distances.title, tables=[distances])] if distances.rows else []
     return Section("Fig. 6: error against step", drawings=drawings, folds=folds)
 
 

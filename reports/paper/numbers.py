@@ -170,6 +170,13 @@ def curves(file: str) -> pd.DataFrame:
     return long[["net", "split", "step", "error"]]
 
 
+def error_curve(panels: Iterable[CurvePanel], depth: int, shortcut: str, split: str) -> pd.DataFrame:
+    """The digitised curve of one network from the first of the panels that has it: net, split, step, error."""
+    file = next((file for depths, kind, file in panels if depth in depths and kind == shortcut), None)
+    found = curves(file or FIG6_PANELS["plain"][2])
+    return found[found["net"].str.endswith(f"-{depth}") & (found["split"] == split)] if file else found.head(0)
+
+
 @cache
 def responses() -> pd.DataFrame:
     """Fig. 7, digitised: columns net, layer, std."""

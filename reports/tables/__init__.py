@@ -3,6 +3,7 @@
 cifar.py     Table 6, and the same shape for other comparisons
 imagenet.py  Tables 1 to 5
 claims.py    the verdicts
+curves.py    how far our curves lie from the paper's
 cost.py      hours, speed and memory
 probes.py    what `study probe` found
 public.py    networks that others published, tested by us

@@ -21,9 +21,8 @@ from reports.judging.comparison import CIFAR
 from reports.page import render
 from reports.page.curves import MOST_POINTS, curves
 from reports.page.sections import report
-from tests.support import RESULTS, ROOT
+from tests.support import RESULTS, ROOT, SNAPSHOT
 
-SNAPSHOT = ROOT / "tests" / "fixtures" / "snapshot"
 NAMES = ("committed", "demo", "synthetic")
 # Every table against its box, each visible text against 11 px, on a page of some width.
 OVERFLOWS = """[...document.querySelectorAll('table')].filter(t => t.checkVisibility() &&

@@ -16,7 +16,7 @@ from reports.judging.comparison import Net
 from reports.judging.evidence import Evidence
 from reports.page import exhibits
 from study.sweeps.grid import cells
-from tests.support import ROOT
+from tests.support import ROOT, SNAPSHOT
 
 Cell = tuple[str, int, str, str]  # data set, depth, shortcut, recipe
 
@@ -34,7 +34,7 @@ class Watched(Evidence):
 
 @pytest.fixture(scope="module")
 def results() -> pd.DataFrame:
-    return snapshot.read(ROOT / "tests" / "fixtures" / "snapshot").results
+    return snapshot.read(SNAPSHOT).results
 
 
 def trained_by(sweep: str) -> set[Cell]:

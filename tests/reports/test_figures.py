@@ -35,9 +35,9 @@ from reports.page.model import Section
 from reports.page.sections import report
 from reports.paper import numbers as paper
 from study.recipes import RECIPES
-from tests.support import RESULTS, ROOT
+from tests.support import RESULTS, SNAPSHOT
 
-WHOLE = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")
+WHOLE = snapshot.read(SNAPSHOT)
 RECORDED = snapshot.read(RESULTS)
 MINI = Evidence.of(RECORDED, Comparison("cifar10", "mini"))
 DIGITS = Evidence.of(RECORDED, Comparison("digits", "mini"))

@@ -15,9 +15,8 @@ from reports.judging.claims import CLAIMS, UNDECIDED, judge_all
 from reports.judging.comparison import CIFAR, IMAGENET, Comparison
 from reports.judging.evidence import METRICS, Evidence
 from reports.judging.plan import plan
-from tests.support import ROOT
+from tests.support import SNAPSHOT
 
-SNAPSHOT = ROOT / "tests" / "fixtures" / "snapshot"
 BY_ID = {claim.id: claim for claim in CLAIMS}
 COUNTED = ("C19", "C32", "C34")
 ELSEWHERE = ("C07", "C20b", "C24b", "C35")  # the synthetic runs have no probes, ensembles, early or slow evaluations

@@ -16,9 +16,9 @@ from reports.judging.claims import CLAIMS, judge_all
 from reports.judging.comparison import CIFAR
 from reports.judging.evidence import METRICS, Evidence
 from reports.judging.plan import plan
-from tests.support import ROOT
+from tests.support import SNAPSHOT
 
-WHOLE = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")
+WHOLE = snapshot.read(SNAPSHOT)
 BY_ID = {claim.id: claim for claim in CLAIMS}
 TRENDS = ("C01", "C02", "C21", "C22b", "C23b", "C31")
 ORDERS = (*TRENDS, "C06", "C23", "C30")  # claims of signs alone, on CIFAR-10 under the paper's recipe

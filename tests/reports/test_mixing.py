@@ -12,9 +12,9 @@ from reports.judging.claim import Finding
 from reports.judging.claims import CLAIMS, judge_all
 from reports.judging.comparison import CIFAR
 from reports.judging.evidence import Evidence
-from tests.support import ROOT
+from tests.support import SNAPSHOT
 
-WHOLE = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")
+WHOLE = snapshot.read(SNAPSHOT)
 
 
 def judge(id: str, results: pd.DataFrame) -> Finding:

@@ -23,9 +23,9 @@ from reports.tables import cifar, imagenet
 from reports.tables.table import Table, text
 from study.spec import Spec
 from tests.records import write_run
-from tests.support import ROOT
+from tests.support import SNAPSHOT
 
-WHOLE = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")
+WHOLE = snapshot.read(SNAPSHOT)
 DEEP = ("imagenet-101-B-paper-s0", "imagenet-152-B-paper-s0", "imagenet-152-B-paper-s1")
 
 

@@ -22,9 +22,7 @@ from reports.tables import cifar, imagenet
 from reports.tables.coverage import coverage, next_command
 from reports.tables.table import Table, markdown, text, to_csv, to_tex
 from study.spec import Spec
-from tests.support import RESULTS, ROOT, run
-
-SNAPSHOT = ROOT / "tests" / "fixtures" / "snapshot"
+from tests.support import RESULTS, SNAPSHOT, run
 
 
 @pytest.fixture(scope="module")

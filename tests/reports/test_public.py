@@ -33,10 +33,9 @@ from study.data.images import Arrays
 from study.protocols.public import measure_file
 from study.weights.foreign import Network
 from tests.fixtures.make_images import read_cifar10
-from tests.support import ROOT, refusal
+from tests.support import ROOT, SNAPSHOT, refusal
 from tests.weights.test_foreign import DEPTH, in_their_words, theirs
 
-SNAPSHOT = ROOT / "tests" / "fixtures" / "snapshot"
 MARTYN, BAEK, AKAMASTER = "a-martyn/resnet", "wooyeolBaek/deep-residual-learning", "akamaster/pytorch_resnet_cifar10"
 DEPTHS = (20, 32, 44, 56)
 # Wrong of 10,000 test images, as their authors published them.

@@ -19,7 +19,7 @@ from reports.judging.replication import replication
 from reports.paper import numbers as paper
 from reports.tables import cifar
 from reports.tables.table import text
-from tests.support import ROOT
+from tests.support import SNAPSHOT
 
 BY_DEPTH = {(r.depth, r.shortcut): r for r in paper.CIFAR10}
 FIFTY_SIX, DEEP = BY_DEPTH[56, "A"], BY_DEPTH[110, "A"]
@@ -69,7 +69,7 @@ def test_an_error_replicates_only_where_all_of_the_interval_does(errors: list[fl
 
 
 def test_the_column_says_it_in_words() -> None:
-    whole = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")
+    whole = snapshot.read(SNAPSHOT)
     column = cifar.TABLE6_COLUMNS.index("test error %: ours minus the paper")
     cells = {text(row[0]): text(row[column]) for row in cifar.table6(Evidence.of(whole, CIFAR)).rows}
     assert re.fullmatch(r"[+-]0\.0\d \(-0\.\d\d to \+0\.\d\d\): within 0\.5 points", cells["ResNet-20"])

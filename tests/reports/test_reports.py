@@ -23,7 +23,7 @@ from reports.paper import numbers as paper
 from study.recipes import recipe_for
 from study.spec import InputError, Spec
 from tests.records import digest, write_run
-from tests.support import RESULTS, ROOT, run
+from tests.support import RESULTS, ROOT, SNAPSHOT, run
 
 ERRORS = {("none", 20): (0.1, 3.0), ("none", 56): (40.0, 50.0), ("A", 20): (0.0, 1.5), ("A", 56): (0.0, 1.0)}
 
@@ -210,7 +210,7 @@ def test_the_readme_says_how_much_of_the_paper_has_no_run_yet(tmp_path: Path) ->
 
 
 def test_a_whole_study_answers_yes_and_its_mirror_no() -> None:
-    whole = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")
+    whole = snapshot.read(SNAPSHOT)
     said = [answer.text for answer in report(whole).answers]
     assert said[0].startswith(
         "CIFAR-10, the paper's recipe: yes. Training error at 20 and 56 layers: plain 1.3 and 5.8 %"

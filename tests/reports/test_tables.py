@@ -6,15 +6,20 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from reports.gathering import snapshot
+from reports.judging.comparison import CIFAR
+from reports.judging.evidence import Evidence
+from reports.paper import numbers as paper
 from reports.tables import formats
 from reports.tables.cost import COLUMNS, cost_table
+from reports.tables.curves import distance_table
 from reports.tables.sources import RUN_COLUMNS, run_table
 from reports.tables.table import text
-from tests.support import ROOT
+from tests.support import SNAPSHOT
 
 
 def series(*values: float) -> pd.Series[float]:
@@ -59,7 +64,7 @@ def test_numbers_are_written_as_the_tables_say(shown: str, says: str) -> None:
 
 def test_device_hours_count_every_device_of_every_run() -> None:
     """Two runs of three hours, one on one device and one on two, cost nine device hours."""
-    results = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot").results
+    results = snapshot.read(SNAPSHOT).results
     cell = results[results["run"].str.startswith("cifar10-20-A-paper-")].head(2)
     (row,) = cost_table(cell.assign(hours=3.0, world_size=[1, 2])).rows
     shown = dict(zip(COLUMNS, map(text, row), strict=True))
@@ -69,10 +74,23 @@ def test_device_hours_count_every_device_of_every_run() -> None:
 
 def test_a_commit_that_nobody_could_compare_with_its_code_is_not_called_modified(tmp_path: Path) -> None:
     """Of four runs: clean, modified, of a copied tree with STUDY_COMMIT, of one without. Written, and read back."""
-    of_fixture = snapshot.read(ROOT / "tests" / "fixtures" / "snapshot")
+    of_fixture = snapshot.read(SNAPSHOT)
     four = of_fixture.counting.sort_values(["dataset", "recipe", "shortcut", "depth", "seed"]).head(4)
     commits = ["a" * 40, "b" * 40, "c" * 40, None]
     runs = four.assign(commit=commits, dirty=pd.Series([False, True, None, None], four.index, dtype=object))
     snapshot.write(replace(of_fixture, runs=runs), tmp_path)
     shown = [text(row[RUN_COLUMNS.index("commit")]) for row in run_table(snapshot.read(tmp_path).runs).rows]
     assert shown == ["a" * 10, "b" * 10 + " (modified)", "c" * 10 + " (not checked)", "unknown"]
+
+
+def test_distances_from_the_papers_curves_are_taken_stage_by_stage() -> None:
+    net, offsets = (20, "A"), {16_000: 0.25, 32_000: 0.75, 32_500: 0.5, 40_000: -1.5, 64_000: 2.0}
+    theirs = paper.error_curve(paper.FIG6_PANELS.values(), *net, "test")
+    errors = {step: np.interp(step, theirs["step"], theirs["error"]) + apart for step, apart in offsets.items()}
+    errors[1_000] = 99.0  # above the digitised part, and left out
+    history = pd.DataFrame({"run": "cifar10-20-A-paper-s0", "step": errors.keys(), "test/top1_error": errors.values()})
+    history["train/top1_error"] = math.nan
+    runs = snapshot.read(SNAPSHOT).results.query("run == 'cifar10-20-A-paper-s0'")
+    test, train = distance_table(Evidence(runs, CIFAR, history=history)).rows
+    assert [text(cell) for cell in test] == ["ResNet-20", "test", "0.50", "0.75", "1.00", "1.50", "2.00", "2.00"]
+    assert [*train[1:]] == ["training", *["–"] * 6], "nothing was evaluated"
