@@ -12,7 +12,11 @@ from study import network
 from study.bench.floor import convolution_outputs
 from study.bench.gpu_model.kernels import evaluation_kernels, norm_backend, step_kernels
 from study.bench.gpu_model.model import GPUS, OPTIMISTIC, PESSIMISTIC, WAYS, Way, launches, run_minutes, step_seconds
+from study.bench.gpu_model.order import hours, parts
 from study.bench.gpu_model.tables import tables
+from study.recipes import recipe_for
+from study.spec import Spec
+from study.sweeps.grid import cells, known_files
 from tests.support import ROOT
 
 pytest.importorskip("triton", reason="the fused forward needs triton")
@@ -85,4 +89,17 @@ def test_an_evaluation_launches_no_backward_pass() -> None:
 
 def test_the_page_has_todays_tables() -> None:
     text = (ROOT / "docs" / "gpu_times.md").read_text()
-    assert tables() in text, "write it anew: python -m study.bench.gpu_model"
+    assert tables() in text, "write it again: python -m study.bench.gpu_model"
+
+
+def test_every_full_length_cell_is_trained_once_and_hours_add_up() -> None:
+    found = [spec for _, specs in parts() for spec in specs]
+    sweeps = [spec for path in known_files().values() for spec in cells(path) if spec.dataset == "cifar10"]
+    full = {spec for spec in sweeps if recipe_for(spec).scale == "full"}
+    assert len(found) == len({*found}) and {*found} == full and {1202, 110, 56, 44, 32, 20} == {s.depth for s in full}
+    each = [hours([spec], 1, WAYS[0], OPTIMISTIC) for spec in found]
+    one, eight = (hours(found, gpus, WAYS[0], OPTIMISTIC) for gpus in (1, 8))
+    assert one == pytest.approx(sum(each)) and max(max(each), one / 8) <= eight < one / 4
+    assert hours([Spec("cifar10", 20, "A", "long", 0)], 1, WAYS[0], OPTIMISTIC) == pytest.approx(
+        3 * hours([Spec("cifar10", 20, "A", "paper", 0)], 1, WAYS[0], OPTIMISTIC)
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from study.bench.gpu_model.model import GPUS, OPTIMISTIC, PESSIMISTIC, WAYS, gigabytes, launches, run_minutes
+from study.bench.gpu_model.order import order_table
 from study.data.images import Arrays
 
 DEPTHS = (20, 32, 44, 56, 110, 1202)
@@ -17,6 +18,7 @@ def tables() -> str:
     parts = ["Kernels of one step, at least:", _counts(), "Gigabytes that they read and write:", _bytes()]
     for gpu in GPUS:
         parts += [f"Minutes on an {gpu.name}, optimistic to pessimistic:", _minutes(GPUS.index(gpu))]
+    parts += ["Hours until each of these is trained, all above it included, optimistic to pessimistic:", order_table()]
     return "\n\n".join(parts)
 
 
