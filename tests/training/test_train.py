@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from study import network
 from study.data.digits import load_digits
@@ -26,6 +25,7 @@ from study.training.module import TrainingModule
 from study.training.schedule import Schedule
 from study.training.train import build_trainer
 from study.weights.digest import weights_sha256
+from tests.plain_loop import differing, plain_loop
 from tests.support import CELL, SPEC, Start, run, train
 
 
@@ -68,23 +68,21 @@ def test_a_finished_cell_is_done_at_once(undisturbed: Record) -> None:
 
 
 def test_training_equals_a_plain_loop_in_a_dozen_lines(undisturbed: Record) -> None:
-    """The whole run again without Lightning, a record or a callback: the same weights to the bit."""
-    recipe = recipe_for(SPEC)
-    images = Images(load_digits(), recipe, torch.device("cpu"))
-    torch.manual_seed(SPEC.seed)
-    net = network.build("digits", 8, "A").to(memory_format=torch.channels_last)
-    sgd = torch.optim.SGD(net.parameters(), lr=1.0, momentum=0.9, weight_decay=1e-4)
-    for step in range(recipe.steps):
-        x, y = images.batch(SPEC.seed, step)
-        sgd.param_groups[0]["lr"] = Schedule(recipe).rate(step)
-        sgd.zero_grad()
-        F.cross_entropy(net(x), y).backward()
-        sgd.step()
+    """The whole run again: the same weights to the bit, and as many test images wrong."""
+    recipe, arrays = recipe_for(SPEC), load_digits()
+    net = plain_loop(SPEC, arrays, recipe.steps)
     summary = undisturbed.summary()
     assert summary is not None and weights_sha256(net) == summary["weights_sha256"]
     with torch.no_grad():
-        x, y = images.test_batch(0, 360)
+        x, y = Images(arrays, recipe, torch.device("cpu")).test_batch(0, 360)
         assert int((net.eval()(x).argmax(1) != y).sum()) == summary["test/wrong"]
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_cifar10_is_trained_as_by_a_plain_loop(cifar10: Path) -> None:
+    """By the paper's protocol at an eighth of its length; `python -m tests.plain_loop 1000` goes further."""
+    assert not differing(Spec("cifar10", 20, "A", "eighth", 0), cifar10, 60)
 
 
 def test_two_ranks_train_the_same_batches_and_count_each_test_image_once(
