@@ -34,8 +34,8 @@ def add(before: Snapshot, given: Snapshot) -> tuple[Snapshot, list[str]]:
     shared = sorted(set(before.runs["run"]) & set(given.runs["run"]))
     differing = [run for run in shared if not _is_same(before, given, run)]
     stays = {run for run in shared if run not in differing or _rank(before, run) < _rank(given, run)}
-    tables = (_joined(getattr(before, table), getattr(given, table), stays) for table in TABLES)
-    joined = Snapshot(*tables, public=before.public)
+    tables = {table: _joined(getattr(before, table), getattr(given, table), stays) for table in TABLES}
+    joined = Snapshot(**tables, public=before.public)
     lines = [_difference(run, run in stays) for run in differing]
     return replace(joined, runs=exclude_copies(joined.runs, joined.history)), lines
 

@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from reports.gathering.probes import tables_of_runs
+from reports.gathering.public import Public
 from reports.gathering.snapshot import DIVERGED, STUCK, Snapshot
 from reports.gathering.tables import (
     HISTORY_COLUMNS,
     MEMBERS,
-    PROBE_COLUMNS,
     PROTOCOLS,
     RESPONSE_COLUMNS,
     RUN_COLUMNS,
@@ -45,8 +45,7 @@ def collect(runs: Mapping[str, Run], excluded: Mapping[str, str]) -> Snapshot:
     measures = [name for name in HISTORY_COLUMNS if name not in ("run", *COUNT_COLUMNS)]
     curves = frame(history, HISTORY_COLUMNS, measures)
     responses = response_table({name: run.responses for name, run in runs.items() if run.responses})
-    probed = tables_of_runs(runs)
-    return Snapshot(exclude_copies(found, curves), curves, responses, *(probed[name] for name in PROBE_COLUMNS))
+    return Snapshot(exclude_copies(found, curves), curves, responses, public=Public(), **tables_of_runs(runs))
 
 
 def response_table(responses: Mapping[str, Row]) -> pd.DataFrame:

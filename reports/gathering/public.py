@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.gathering.tables import PUBLIC_PROBES, RESPONSE_COLUMNS, no_probes, read_packed, write_packed
+from reports.gathering.tables import PUBLIC_PROBES, RESPONSE_COLUMNS, ProbeTables, read_packed, write_packed
 
 FOLDER = "public"
 SPLITS = ("test", "train", "train_augmented")
@@ -35,28 +35,16 @@ LAYERS = ("responses", *PUBLIC_PROBES)
 
 
 @dataclass(frozen=True)
-class Public:
+class Public(ProbeTables):
     """What was measured of public networks.
 
     Attributes:
         networks: A row per network; `run` names it, as in ``a-martyn/resnet plain-20``.
         responses: A row per network and layer (Fig. 7).
-        signals: What the layers do with a batch.
-        blocks: What each block contributes.
-        deeper: How close a deeper network comes that copies it.
-        lesions, mistakes, filters, embeddings, landscape: What else `study probe` measures of a network.
     """
 
     networks: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=NETWORK_COLUMNS))
     responses: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=RESPONSE_COLUMNS))
-    signals: pd.DataFrame = field(default_factory=lambda: no_probes("signals"))
-    blocks: pd.DataFrame = field(default_factory=lambda: no_probes("blocks"))
-    deeper: pd.DataFrame = field(default_factory=lambda: no_probes("deeper"))
-    lesions: pd.DataFrame = field(default_factory=lambda: no_probes("lesions"))
-    mistakes: pd.DataFrame = field(default_factory=lambda: no_probes("mistakes"))
-    filters: pd.DataFrame = field(default_factory=lambda: no_probes("filters"))
-    embeddings: pd.DataFrame = field(default_factory=lambda: no_probes("embeddings"))
-    landscape: pd.DataFrame = field(default_factory=lambda: no_probes("landscape"))
 
 
 def count(public: Public) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +24,7 @@ from reports.gathering.tables import (
     MEMBERS,
     PROBE_COLUMNS,
     RUN_COLUMNS,
+    ProbeTables,
     no_probes,
     read_packed,
     write_packed,
@@ -42,22 +43,23 @@ PACKED = ("history", "responses", *PROBE_COLUMNS)
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """What was gathered; `reports build` sees nothing else. All tables are of our runs, but for `public`."""
+class Snapshot(ProbeTables):
+    """What was gathered; `reports build` sees nothing else. All tables are of our runs, but for `public`.
+
+    Attributes:
+        runs: A row per run, whether it counts or not.
+        history: A row per run and evaluation.
+        responses: A row per run and layer (Fig. 7).
+        similarity: How alike the blocks of two runs represent the images.
+        along: What `--signals` recorded along the training.
+        public: What was measured of networks that others published.
+    """
 
     runs: pd.DataFrame
     history: pd.DataFrame
     responses: pd.DataFrame
-    signals: pd.DataFrame = field(default_factory=lambda: no_probes("signals"))
-    blocks: pd.DataFrame = field(default_factory=lambda: no_probes("blocks"))
-    deeper: pd.DataFrame = field(default_factory=lambda: no_probes("deeper"))
-    lesions: pd.DataFrame = field(default_factory=lambda: no_probes("lesions"))
-    mistakes: pd.DataFrame = field(default_factory=lambda: no_probes("mistakes"))
-    filters: pd.DataFrame = field(default_factory=lambda: no_probes("filters"))
-    embeddings: pd.DataFrame = field(default_factory=lambda: no_probes("embeddings"))
-    landscape: pd.DataFrame = field(default_factory=lambda: no_probes("landscape"))
-    similarity: pd.DataFrame = field(default_factory=lambda: no_probes("similarity"))
-    along: pd.DataFrame = field(default_factory=lambda: no_probes("along"))
+    similarity: pd.DataFrame = field(default_factory=partial(no_probes, "similarity"), kw_only=True)
+    along: pd.DataFrame = field(default_factory=partial(no_probes, "along"), kw_only=True)
     public: Public = field(default_factory=Public, kw_only=True)
 
     @property
@@ -171,9 +173,10 @@ def read(folder: Path) -> Snapshot:
     renamed, counts = _renamed(runs), runs["counts"].astype(bool)  # of no rows pandas makes objects
     recipes = runs["run"].map({run: spec.recipe for run, spec in renamed.items()}).fillna(runs["recipe"])
     names = {run: run.replace(spec.former_name or run, spec.name) for run, spec in renamed.items()}
-    packed = [_read(folder / f"{name}.csv.gz") for name in PACKED]
-    tables = (frame.replace({"run": names}) for frame in (runs.assign(recipe=recipes, counts=counts), *packed))
-    return Snapshot(*tables, public=read_public(folder / PUBLIC))
+    tables = {"runs": runs.assign(recipe=recipes, counts=counts)}
+    tables |= {name: _read(folder / f"{name}.csv.gz") for name in PACKED}
+    renamed_runs = {name: table.replace({"run": names}) for name, table in tables.items()}
+    return Snapshot(**renamed_runs, public=read_public(folder / PUBLIC))
 
 
 def _texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +63,6 @@ PROBE_COLUMNS = {
     "similarity": ["run", "other", "block", "other_block", "cka"],
     "along": ["run", "step", "lr", "layer", "name", "weight", "gradient", "signal", "off"],
 }
-# What is measured of networks that others published.
-PUBLIC_PROBES = ("signals", "blocks", "deeper", "lesions", "mistakes", "filters", "embeddings", "landscape")
 # Columns of these tables that are not measures: they keep the type in which they came.
 WORDS = {"run", "other", "moment", "name", "change", "label", "class", "predicted"}
 COUNTS = {
@@ -101,3 +101,27 @@ def read_packed(path: Path) -> pd.DataFrame:
 def no_probes(name: str) -> pd.DataFrame:
     """A table of probes without rows."""
     return pd.DataFrame(columns=PROBE_COLUMNS[name])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeTables:
+    """What `study probe` measures of one network, ours or others'; a table without rows where nothing was measured.
+
+    Attributes:
+        signals: What the layers do with a batch.
+        blocks: What each block contributes.
+        deeper: How close a deeper network comes that copies it.
+        lesions, mistakes, filters, embeddings, landscape: As the parts of `study probe` are called.
+    """
+
+    signals: pd.DataFrame = field(default_factory=partial(no_probes, "signals"))
+    blocks: pd.DataFrame = field(default_factory=partial(no_probes, "blocks"))
+    deeper: pd.DataFrame = field(default_factory=partial(no_probes, "deeper"))
+    lesions: pd.DataFrame = field(default_factory=partial(no_probes, "lesions"))
+    mistakes: pd.DataFrame = field(default_factory=partial(no_probes, "mistakes"))
+    filters: pd.DataFrame = field(default_factory=partial(no_probes, "filters"))
+    embeddings: pd.DataFrame = field(default_factory=partial(no_probes, "embeddings"))
+    landscape: pd.DataFrame = field(default_factory=partial(no_probes, "landscape"))
+
+
+PUBLIC_PROBES = tuple(each.name for each in fields(ProbeTables))  # what is measured of networks that others published
