@@ -12,7 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from reports.judging.comparison import Net
-from reports.judging.evidence import Evidence
+from reports.judging.evidence import Evidence, values_of
 from reports.paper import numbers as paper
 from reports.tables.probes import of_comparison, of_net
 from study.spec import Family
@@ -186,7 +186,7 @@ def public_error_series(e: Evidence, nets: Iterable[Net], split: str) -> Iterato
         split: `train` or `test`.
     """
     for net in nets:
-        errors = tuple(e.net(net)[FINAL[split]].astype(float).dropna())
+        errors = tuple(values_of(e, net, FINAL[split]))
         if errors:
             x = (paper.CIFAR10_STEPS * 1.02,) * len(errors)
             yield Series(net, f"{e.title(net)}, public", x, errors, "public")

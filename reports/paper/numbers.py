@@ -172,9 +172,11 @@ def curves(file: str) -> pd.DataFrame:
 
 def error_curve(panels: Iterable[CurvePanel], depth: int, shortcut: str, split: str) -> pd.DataFrame:
     """The digitised curve of one network from the first of the panels that has it: net, split, step, error."""
-    file = next((file for depths, kind, file in panels if depth in depths and kind == shortcut), None)
-    found = curves(file or FIG6_PANELS["plain"][2])
-    return found[found["net"].str.endswith(f"-{depth}") & (found["split"] == split)] if file else found.head(0)
+    for depths, kind, file in panels:
+        if depth in depths and kind == shortcut:
+            found = curves(file)
+            return found[found["net"].str.endswith(f"-{depth}") & (found["split"] == split)]
+    return pd.DataFrame(columns=["net", "split", "step", "error"])
 
 
 @cache

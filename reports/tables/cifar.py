@@ -138,7 +138,7 @@ def _table6_row(e: Evidence, net: Net, theirs: paper.CifarResult | None) -> tupl
 def _public_row(public: Evidence, net: Net) -> tuple[TableCell, ...]:
     """A row of public networks; the paper's numbers stand in the row of ours above it."""
     found = public.net(net)
-    test, train = (found[metric].astype(float).dropna() for metric in ("test_error", "train_error"))
+    test, train = (values_of(public, net, metric) for metric in ("test_error", "train_error"))
     name = f"{public.title(net)}, public networks"
     shown = linked(spread(test), found)
     return name, NONE, shown, NONE, NONE, NONE, linked(spread(train), found), NONE
