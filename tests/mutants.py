@@ -35,6 +35,20 @@ class Mutant(NamedTuple):
 
 MUTANTS = (
     Mutant(
+        "the first rank is killed before it says why",
+        "study/training/ranks.py",
+        "GRACE = 30.0",
+        "GRACE = 0.0",
+        "faults/test_lost_ranks.py",
+    ),
+    Mutant(
+        "half a library stays",
+        "study/machine/compiler.py",
+        "library.unlink(missing_ok=True)",
+        "library.exists()",
+        "faults/test_compiling.py",
+    ),
+    Mutant(
         "launch goes on with a cancelled sweep",
         "study/sweeps/agents.py",
         '{CANCELLED: "was cancelled", "PAUSED": "is paused"}',

@@ -1,4 +1,4 @@
-"""What a machine does to a run: a disk that is full, too little memory, a rank that is gone; each becomes one line."""
+"""What a machine does to a run: a full disk, little memory, a compiler or a rank that is gone; each is one line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import distributed
 
+from study.machine.compiler import first_line, forget_half, is_of_compiler
 from study.machine.options import MachineOptions
 from study.recording.lock import Lost
 from study.recording.record import Record
@@ -17,6 +18,7 @@ from study.training.ranks import rank_timeout
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOENT, errno.EACCES}
 AGAIN = "give the same command again: it goes on from the last checkpoint"
+PLAIN = "if it fails again, train without it: --step=plain --changes=accept"
 # How torch says, in a plain RuntimeError, that a CPU's memory is full, and that a worker of a loader has ended.
 NO_MEMORY, NO_READER = "can't allocate memory", "DataLoader worker"
 
@@ -31,8 +33,13 @@ def machine_errors(record: Record, machine: MachineOptions) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, MemoryError, RuntimeError) as error:
-        if sentence := _of_disk(error, record) or _of_memory(error, machine) or _of_processes(error):
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        if (
+            sentence := _of_disk(error, record)
+            or _of_compiler(error)
+            or _of_memory(error, machine)
+            or _of_processes(error)
+        ):
             raise MachineError(f"{record.spec.name}: {sentence}") from None
         raise
 
@@ -43,6 +50,18 @@ def _of_disk(error: Exception, record: Record) -> str:
     if isinstance(error, OSError) and error.errno in DISK:
         return f"{error.filename or record.folder}: {error.strerror}; make room or fix it, and {AGAIN}"
     return ""
+
+
+def _of_step(error: Exception, machine: MachineOptions) -> str:
+    return _of_compiler(error) or _of_memory(error, machine) or _of_processes(error)
+
+
+def _of_compiler(error: Exception) -> str:
+    """Why the step could not be compiled, or not be loaded, as when an earlier run was killed while it compiled."""
+    if not is_of_compiler(error):
+        return ""
+    what = f"torch could not compile the step ({first_line(error)})"
+    return f"{what}; half a library was removed, so {AGAIN}" if forget_half(error) else f"{what}; {PLAIN}"
 
 
 def _of_memory(error: Exception, machine: MachineOptions) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import threading
 from collections.abc import Callable
 from datetime import timedelta
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import torch
+from lightning_fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -23,6 +25,7 @@ from study.spec import MachineError
 from study.training.step import STEPS_PER_CALL, Forward, uncounted_batches, without_statistics
 
 TIMEOUT = 600.0  # seconds; the longest that one rank may be ahead of another is an evaluation
+GRACE = 30.0  # seconds in which the first rank says why it ends, and lets go of its record, once another has failed
 AGREE_SECONDS = 4.0  # between two questions whether to stop; a machine that is taken away says so 30 s before or more
 
 
@@ -65,8 +68,29 @@ class RanksStrategy(DDPStrategy):
     That wrapper expects one step in each `training_step`. The module wraps its network itself, by `average_gradients`.
     """
 
+    def setup_environment(self) -> None:
+        """Connect the ranks, and do not let the first be killed before it has said why it ends."""
+        for thread in threading.enumerate():
+            if isinstance(thread, _ChildProcessObserver):
+                _delay_its_kill(thread)
+        super().setup_environment()
+
     def configure_ddp(self) -> None:
         """Leave the module as it is."""
+
+
+def _delay_its_kill(observer: _ChildProcessObserver) -> None:
+    """Let Lightning's thread wait for `GRACE`: it kills all ranks, its own process too, once one of them has failed.
+
+    A rank that waits for the failed one raises an error by itself, mostly. The thread may be faster than that.
+    """
+    kill_all = observer._terminate_all
+
+    def kill_all_later() -> None:
+        sleep(GRACE)
+        kill_all()
+
+    observer._terminate_all = kill_all_later  # type: ignore[method-assign]
 
 
 def average_gradients(net: nn.Module, forward: Forward, device: torch.device) -> nn.Module:

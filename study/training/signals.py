@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Thread
 from time import monotonic
 from types import FrameType
@@ -13,6 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from study.machine.compiler import is_of_compiler
 from study.recording.wandb.mirror import Mirror
 from study.training.callbacks import Checkpoint, training_module
 from study.training.module import TrainingModule
@@ -22,14 +25,14 @@ PATIENCE = 5.0  # seconds after which a second signal ends a process that has no
 
 
 class Interrupted(Exception):
-    """Training was stopped by a signal, and a checkpoint has been written.
+    """Training was stopped by a signal after a checkpoint, or before the first step of a session.
 
     Attributes:
         status: The exit status of the process, 128 + signal.
     """
 
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}, checkpoint written")
+    def __init__(self, signum: int, what: str = "checkpoint written") -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}, {what}")
         self.status = 128 + signum
 
 
@@ -90,6 +93,23 @@ class SignalStop(Callback):
         module = training_module(pl_module)
         if module.agreement.at_once(module.stop_requested) and not trainer.should_stop:
             raise Interrupted(self.signum or signal.SIGTERM)
+
+
+@contextmanager
+def stopped_compiler(stop: SignalStop) -> Iterator[None]:
+    """Take the end of the C++ compiler for that of this process: a Ctrl-C, or a signal to the group, reaches both.
+
+    The step is compiled when the first one of a session is taken, so nothing is lost.
+
+    Raises:
+        Interrupted: In place of torch's error, if this process received a signal, too.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if stop.signum and is_of_compiler(error):
+            raise Interrupted(stop.signum, "nothing trained in this session") from None
+        raise
 
 
 def watch_for_second() -> None:

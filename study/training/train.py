@@ -8,6 +8,7 @@ import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -36,7 +37,9 @@ from study.training.failures import machine_errors
 from study.training.module import TrainingModule
 from study.training.ranks import RanksStrategy, rank_timeout
 from study.training.results import Measure, Results
-from study.training.signals import Interrupted, SignalStop
+from study.training.signals import Interrupted, SignalStop, stopped_compiler
+
+C = TypeVar("C", bound=Callback)
 
 
 def quiet() -> None:
@@ -102,7 +105,8 @@ def _fit(module: TrainingModule, record: Record, machine: MachineOptions) -> int
     trainer, measure = build_trainer(record, machine, mirror, checkpoints), Measure()
     trainer.callbacks.append(measure)  # type: ignore[attr-defined]
     try:
-        trainer.fit(module, ckpt_path=start.checkpoint, weights_only=True)
+        with stopped_compiler(_callback(trainer, SignalStop)):
+            trainer.fit(module, ckpt_path=start.checkpoint, weights_only=True)
     except Interrupted as stop:
         if trainer.is_global_zero:
             _end_early(module, record, mirror, stop)
@@ -213,9 +217,13 @@ def _callbacks(record: Record, signals: bool) -> list[Callback]:
     return [Clock(), Recorder(record), *layers, checkpoint, SignalStop(checkpoint), ProgressBar()]
 
 
+def _callback(trainer: pl.Trainer, kind: type[C]) -> C:
+    return next(callback for callback in trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]
+
+
 def summarise(module: TrainingModule, record: Record, trainer: pl.Trainer, results: Results) -> Summary:
     """The last evaluation on record, with the speed and the hours of the whole run, and its results; no tensors."""
-    clock = next(callback for callback in trainer.callbacks if isinstance(callback, Clock))  # type: ignore[attr-defined]
+    clock = _callback(trainer, Clock)
     last = record.last_evaluation()
     assert last is not None
     return Summary(

@@ -15,6 +15,8 @@ from tests.faults.pausing import Pause, is_gone, one_sentence, other_rank, proce
 from tests.support import CELL, ROOT, SPEC, run, train, wait_for
 from tests.training.test_resume import assert_equal_records
 
+OBSERVED = 5.5  # seconds, in which Lightning looks after its ranks once: it then kills the first, if it may
+
 
 @pytest.mark.process
 def test_a_rank_that_hangs_ends_the_run_which_goes_on(tmp_path: Path, pause: Pause, two_ranks: Record) -> None:
@@ -45,6 +47,7 @@ def test_a_second_signal_ends_a_run_that_waits_for_a_rank(tmp_path: Path, pause:
 def test_a_rank_that_is_killed_is_one_line(tmp_path: Path, pause: Pause) -> None:
     process = pause(tmp_path, "open:metrics.jsonl:3", "--devices=2")
     os.kill(other_rank(process), signal.SIGKILL)
+    time.sleep(OBSERVED)
     one_sentence(process, proceed(process), "another rank has ended")
 
 
