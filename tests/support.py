@@ -94,7 +94,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", *arguments]
 
 
-def run(*arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, timeout: float = 900, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run ``python -m ...`` to its end."""
     variables = os.environ | ENVIRONMENT | environment
     return subprocess.run(command(*arguments), env=variables, cwd=ROOT, capture_output=True, text=True, timeout=timeout)

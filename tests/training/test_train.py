@@ -132,7 +132,7 @@ def test_without_an_account_one_offline_run_is_left_by_rank_0(two_ranks: Record)
 @pytest.mark.process
 def test_cifar10_is_trained_on_and_tested_whole(cifar10: Path, tmp_path: Path) -> None:
     """One real cell by its real command, but for its depth."""
-    arguments = ("--dataset=cifar10", "--depth=8", "--shortcut=A", "--recipe=smoke", "--seed=0", "--precision=bf16")
+    arguments = ("--dataset=cifar10", "--depth=8", "--shortcut=A", "--recipe=smoke", "--seed=0")
     done = run("study", "train", *arguments, f"--runs={tmp_path}", f"--data={cifar10}")
     assert done.returncode == 0, done.stderr
     summary = Record(tmp_path, Spec("cifar10", 8, "A", "smoke", 0)).summary()
