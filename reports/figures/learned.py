@@ -40,6 +40,11 @@ def _first(found: pd.DataFrame, e: Evidence, net: Net) -> pd.DataFrame:
     return first
 
 
+def _whose(e: Evidence) -> str:
+    """Whose networks a figure shows that has one of each kind."""
+    return e.said if e.is_public else f"{e.said}, first seed of each network"
+
+
 def gradients_along(along: pd.DataFrame, e: Evidence) -> Drawing:
     """The norm of the gradient of every layer at every evaluation, plain beside residual."""
     nets = pair(along, e)
@@ -48,7 +53,7 @@ def gradients_along(along: pd.DataFrame, e: Evidence) -> Drawing:
     limits = _limits(logs.values())
     maps = [
         field(
-            f"{e.title(net)}: log10 of the gradient's norm, {limits[0]:.1f} (dark) to {limits[1]:.1f}",
+            e.title(net),
             logs[net],
             limits,
             f"step {tables[net].columns[0]:,} to {tables[net].columns[-1]:,}",
@@ -58,8 +63,8 @@ def gradients_along(along: pd.DataFrame, e: Evidence) -> Drawing:
     ]
     title = _apart(e, {net: table.max() / table.min() for net, table in tables.items()})
     caption = (
-        f"Norm of the gradient of each layer's weights on the last batch before each evaluation; {e.said}, "
-        "first seed of each network."
+        f"Norm of the gradient of each layer's weights on the last batch before each evaluation, its logarithm from "
+        f"{limits[0]:.1f} (dark) to {limits[1]:.1f}; {_whose(e)}."
     )
     return _maps(f"along-{e.slug}", title, caption, maps, 2)
 
@@ -80,23 +85,33 @@ def lesions(found: pd.DataFrame, e: Evidence) -> Drawing:
     nets = nets_of(of_comparison(found, e))
     panels = []
     for change, title in CHANGES.items():
-        series = [one for net in nets if (one := _lesion_series(found, e, net, change)).x]
+        lines = [one for net in nets if (one := _median(found, e, net, change)).x]
+        series = [*lines, *(_choices(found, e, one.net, change) for one in lines)]
         most = max((one.x[-1] for one in series), default=1)
         ticks = tuple((x, f"{x:g}") for x in np.unique(np.linspace(0, most, 6).round()))
-        labels = end_labels(series, {one.net: e.title(one.net) for one in series}, {})
+        labels = end_labels(lines, {one.net: e.title(one.net) for one in lines}, {})
         panels.append(Panel(f"{title}: test error (%)", tuple(series), "number", ticks, (0, most), (0, 100), labels))
     caption = (
         f"Test error with blocks replaced by their shortcuts, in plain nets by the identity, and with blocks of one "
-        f"stage in each other's place; median of three random choices, at most 1,000 test images; {e.said}."
+        f"stage in each other's place; a dot for each of three random choices, a line through their medians, at most "
+        f"1,000 test images; {e.said}."
     )
-    title = _without(e, panels[0].series)
+    title = _without(e, [one for one in panels[0].series if one.mark == "line"])
     return Drawing(f"lesions-{e.slug}", title, caption, f"{title}.", tuple(panels), len(panels))
 
 
-def _lesion_series(found: pd.DataFrame, e: Evidence, net: Net, change: str) -> Series:
-    mine = of_net(of_comparison(found[found["change"] == change], e), net)
-    errors = mine.groupby("count")["error"].median()
+def _median(found: pd.DataFrame, e: Evidence, net: Net, change: str) -> Series:
+    errors = _changed(found, e, net, change).groupby("count")["error"].median()
     return Series(net, e.title(net), tuple(map(float, errors.index)), tuple(errors))
+
+
+def _choices(found: pd.DataFrame, e: Evidence, net: Net, change: str) -> Series:
+    mine = _changed(found, e, net, change)
+    return Series(net, e.title(net), tuple(map(float, mine["count"])), tuple(mine["error"]), mark="dots")
+
+
+def _changed(found: pd.DataFrame, e: Evidence, net: Net, change: str) -> pd.DataFrame:
+    return of_net(of_comparison(found[found["change"] == change], e), net)
 
 
 def _without(e: Evidence, series: Sequence[Series], count: int = 3) -> str:
@@ -118,7 +133,7 @@ def alignment(found: pd.DataFrame, e: Evidence) -> Drawing:
     grids = {(a, b): grid for a, b in pairs if (grid := _cka(found, runs[a], runs[b])) is not None}
     maps = [
         field(
-            f"{e.title(a)} with {'itself' if a == b else e.title(b)}: CKA, 0 (dark) to 1",
+            f"{e.title(a)} with {'itself' if a == b else e.title(b)}",
             grid,
             (0, 1),
             f"blocks of {e.title(b)}",
@@ -131,7 +146,7 @@ def alignment(found: pd.DataFrame, e: Evidence) -> Drawing:
     title = f"Blocks represent the test images alike: mean CKA {', '.join([*within, *between])}"
     caption = (
         "Linear centred kernel alignment, unbiased, of all pairs of blocks for at most 1,000 test images; "
-        f"the stem is first; {e.said}."
+        f"the stem is first, 0 is dark; {e.said}."
     )
     return _maps(f"alignment-{e.slug}", title, caption, maps, 3)
 
@@ -159,7 +174,7 @@ def embeddings(found: pd.DataFrame, e: Evidence) -> Drawing:
     title = f"After the last block the nearest image in the plane is of the same class for {said}"
     caption = (
         "At most 1,000 test images by class (colours), embedded by t-SNE of their 50 first principal components, after "
-        f"the stem and three blocks along the depth; {e.said}, first seed."
+        f"the stem and three blocks along the depth; {_whose(e)}."
     )
     return _maps(f"embeddings-{e.slug}", title, caption, maps, max(1, len(maps) // max(1, len(nets))))
 
@@ -187,7 +202,7 @@ def landscape(found: pd.DataFrame, e: Evidence) -> Drawing:
     limits = _limits(logs.values())
     maps = [
         field(
-            f"{e.title(net)}: log10 of the loss, {limits[0]:.1f} (dark) to {limits[1]:.1f}",
+            e.title(net),
             log,
             limits,
             "one random direction",
@@ -199,7 +214,8 @@ def landscape(found: pd.DataFrame, e: Evidence) -> Drawing:
     title = f"A quarter of the filters' norms away from the network the loss is {said}, in the median"
     caption = (
         "Mean cross-entropy on 250 training images, 15 x 15 points within one norm of every filter along two random "
-        f"directions (Li et al. 2018), the network in the middle; {e.said}, first seed."
+        f"directions (Li et al. 2018), the network in the middle; the logarithm from {limits[0]:.1f} (dark) to "
+        f"{limits[1]:.1f}; {_whose(e)}."
     )
     return _maps(f"landscape-{e.slug}", title, caption, maps, 2)
 
@@ -209,7 +225,7 @@ def filters(found: pd.DataFrame, e: Evidence) -> Drawing:
     nets = pair(found, e)
     maps = [picture(e.title(net), _tiles(_first(found, e, net))) for net in nets]
     title = f"Filters of the first layer of {' and '.join(e.title(net) for net in nets)}"
-    caption = f"Each filter's weights as a colour, from its lowest to its highest; {e.said}, first seed."
+    caption = f"Each filter's weights as a colour, from its lowest to its highest; {_whose(e)}."
     return _maps(f"filters-{e.slug}", title, caption, maps, 2)
 
 

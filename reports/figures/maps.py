@@ -21,8 +21,7 @@ from PIL import Image
 from reports.figures.style import STYLE, Drawing, saved
 
 LEVELS = 255  # colours of a field; 0 is the transparent ground
-CLOUD = 150  # pixels that a cloud of points is wide
-DOT = 2  # pixels that a point is wide
+CLOUD = 100  # pixels that a cloud of points is wide; a point is one
 SIDE = 2.2  # inches of a map in a file
 CLASSES = "tab10"
 Palette = tuple[tuple[int, ...], ...]
@@ -33,7 +32,7 @@ class Map:
     """One picture.
 
     Attributes:
-        title: What it is of, and what the colours mean.
+        title: What it is of, short enough to stand above it.
         index: (height, width), a position in the palette for each pixel; 0 is transparent.
         palette: Red, green and blue of each colour.
         xlabel: What is from left to right, and from what to what.
@@ -133,10 +132,8 @@ def cloud(title: str, x: Sequence[int], y: Sequence[int], label: Sequence[int], 
         most: The largest coordinate.
     """
     index = np.zeros((CLOUD, CLOUD), np.uint8)
-    places = ((np.array([x, y]) / most) * (CLOUD - DOT)).astype(int)
-    for across, up, shade in zip(*places, label, strict=True):
-        top = CLOUD - DOT - up
-        index[top : top + DOT, across : across + DOT] = 1 + shade % 10
+    across, up = ((np.array([x, y]) / most) * (CLOUD - 1)).astype(int)
+    index[CLOUD - 1 - up, across] = 1 + np.array(label) % 10
     colours = [tuple(round(255 * level) for level in colour[:3]) for colour in colormaps[CLASSES].colors]  # type: ignore[attr-defined]
     return Map(title, index, ((255, 255, 255), *colours))
 
