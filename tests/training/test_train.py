@@ -16,7 +16,8 @@ import torch
 from study import network
 from study.data.digits import load_digits
 from study.data.images import Arrays, Images
-from study.machine.options import MachineOptions
+from study.machine.device import has_native_bf16
+from study.machine.options import MachineOptions, Precision
 from study.probes.responses import layer_responses
 from study.recipes import recipe_for
 from study.recording.record import Record
@@ -144,7 +145,8 @@ def fit(module: TrainingModule, runs: Path) -> Record:
     """Train a module that a test has altered, by the real Trainer."""
     record = Record(runs, module.spec)
     record.open({"recipe": {}, "data_fingerprint": ""})
-    build_trainer(record, MachineOptions(precision="bf16"), None).fit(module)
+    precision: Precision = "bf16" if has_native_bf16() else "32"  # whichever is faster here
+    build_trainer(record, MachineOptions(precision=precision), None).fit(module)
     return record
 
 
