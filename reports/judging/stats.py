@@ -200,7 +200,7 @@ def _pairs(groups: Sequence[Seeds]) -> tuple[int, int]:
 def _as_many(sizes: tuple[int, ...], pairs: int) -> float:
     """The chance of at least so many rising pairs where no group differs; beyond `EXACT` values by the normal curve."""
     if sum(sizes) <= EXACT:
-        return float(_trend_null(sizes)[pairs:].sum())
+        return min(1.0, float(_trend_null(sizes)[pairs:].sum()))  # rounding may take the sum of all beyond 1
     total, squares = sum(sizes), sum(size**2 for size in sizes)
     variance = (total**2 * (2 * total + 3) - sum(size**2 * (2 * size + 3) for size in sizes)) / 72
     return float(stats.norm.sf((pairs - 0.5 - (total**2 - squares) / 4) / sqrt(variance)))

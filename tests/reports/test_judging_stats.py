@@ -38,6 +38,12 @@ def test_the_trend_test_is_its_own_permutation(groups: list[list[float]]) -> Non
     assert null.sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("sizes", [(2, 4), (4, 1, 2), (1, 1, 4, 4), (5, 5, 5, 5), (5, 5, 5)])
+def test_a_chance_is_1_at_most(sizes: tuple[int, ...]) -> None:
+    """The sum of all chances is 1 + 2e-16 for some of these, for which of them depends on the processor."""
+    assert stats._as_many(sizes, 0) == pytest.approx(1) and stats._as_many(sizes, 0) <= 1
+
+
 @pytest.mark.parametrize("pairs", [1_800, 2_000, 2_200, 2_400, 2_500])
 def test_many_values_are_tested_by_the_normal_curve_which_is_close(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = (20, 20, 20, 20, 20)
