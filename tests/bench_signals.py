@@ -24,9 +24,6 @@ from study.probes.layers import norms, watch
 from study.recipes import recipe_for
 from study.spec import Spec
 
-PART = 500  # test images at a time, as an evaluation takes them
-PARTS = 20  # of CIFAR-10's 10,000
-
 
 def main() -> None:
     """Measure in turns, and print the median of the shares with the smallest and the largest."""
@@ -47,14 +44,16 @@ def main() -> None:
 def shares(spec: Spec, data: Path, rounds: int) -> list[float]:
     """The share of each round, in which a step and a part of an evaluation are taken without and with the signals."""
     recipe = recipe_for(spec)
-    images = Images(load_in_memory(spec.dataset, data), recipe, torch.device("cpu"))
+    arrays = load_in_memory(spec.dataset, data)
+    images = Images(arrays, recipe, torch.device("cpu"))
     net = network.build(spec.dataset, spec.depth, spec.shortcut).to(memory_format=torch.channels_last)
-    steps, tests = recipe.steps / recipe.evaluations, images.test_batch(0, PART)[0]
+    steps, tests = recipe.steps / recipe.evaluations, images.test_batch(0, arrays.evaluation_batch)[0]
+    parts = arrays.test_size / arrays.evaluation_batch
     found = []
     for number in range(rounds):
         step = seconds(lambda at=number: take_step(net, *images.batch(spec.seed, at)))  # type: ignore[misc]
         bare, watched = (seconds(lambda way=way: way(net, tests)) for way in (evaluate, evaluate_watched))  # type: ignore[misc]
-        found.append((watched - bare) / (steps * step + PARTS * bare))
+        found.append((watched - bare) / (steps * step + parts * bare))
     return found
 
 

@@ -83,12 +83,12 @@ def compiler_problem() -> str | None:
         return f"torch cannot compile in {os.environ[FOLDER]!r}, whose name has a space; set {FOLDER}"
     error = _try_to_compile()
     if error and forget_half(error):
+        torch._dynamo.reset()  # it remembers what failed
         error = _try_to_compile()
     return f"{_program()} failed: {first_line(error)}" if error else None
 
 
 def _try_to_compile() -> Exception | None:
-    torch._dynamo.reset()  # it remembers what failed
     try:
         torch.compile(_double, dynamic=False)(torch.zeros(64))
     except Exception as error:  # whatever the compiler, its headers or the disk lack

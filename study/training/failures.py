@@ -34,12 +34,8 @@ def machine_errors(record: Record, machine: MachineOptions) -> Iterator[None]:
     try:
         yield
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
-        if (
-            sentence := _of_disk(error, record)
-            or _of_compiler(error)
-            or _of_memory(error, machine)
-            or _of_processes(error)
-        ):
+        sentence = _of_disk(error, record) or _of_compiler(error) or _of_memory(error, machine) or _of_processes(error)
+        if sentence:
             raise MachineError(f"{record.spec.name}: {sentence}") from None
         raise
 
@@ -50,10 +46,6 @@ def _of_disk(error: Exception, record: Record) -> str:
     if isinstance(error, OSError) and error.errno in DISK:
         return f"{error.filename or record.folder}: {error.strerror}; make room or fix it, and {AGAIN}"
     return ""
-
-
-def _of_step(error: Exception, machine: MachineOptions) -> str:
-    return _of_compiler(error) or _of_memory(error, machine) or _of_processes(error)
 
 
 def _of_compiler(error: Exception) -> str:
