@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 from pydantic import BaseModel
-from rich.console import Console
-from rich.progress import track
 
 from study.recording.along import FILE as SIGNALS
 from study.recording.along import read_signals
 from study.recording.evaluation import Row, is_evaluation
 from study.recording.files import Unreadable, read_json, write_json
+from study.recording.progress import progress
 from study.recording.record import State
 from study.recording.run import COVARIATES, covariates
 from study.recording.run import Run as Recorded
@@ -86,8 +85,7 @@ def _read(listed: Iterable[Run], cache: Path) -> tuple[list[Recorded], dict[str,
     found: list[Recorded] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         reading = [(run.id, pool.submit(_record, spec, run, cache)) for spec, run in ours]
-        console = Console(stderr=True)
-        for run_id, recorded in track(reading, "runs from W&B", console=console, disable=not console.is_terminal):
+        for run_id, recorded in progress(reading, "runs from W&B"):
             try:
                 found.append(recorded.result())
             except (Incomplete, Unreadable) as reason:

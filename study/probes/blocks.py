@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 
 from study.data.images import Images
 from study.network import ResNet
-from study.probes.batches import MOST_IMAGES, evaluation_images, top1_error, unseen_batch
-from study.probes.places import blocks_of, places, replaced, watched, without
+from study.probes.batches import MOST_IMAGES, PART, evaluation_images, top1_error, unseen_batch
+from study.probes.places import blocks_of, places, watched, without
 from study.recording.evaluation import Row
+from study.recording.progress import progress
 from study.spec import Spec
 
 Batch = tuple[Tensor, Tensor]  # images (N, C, H, W) and labels (N,)
@@ -45,11 +44,11 @@ def blocks(net: ResNet, spec: Spec, images: Images) -> list[Row]:
     net = deepcopy(net).eval()
     tests = evaluation_images(images)
     fits = [unseen_batch(spec, images, number) for number in range(-(-MOST_IMAGES // images.recipe.batch))]
-    fitted, tested = block_features(net, fits), block_features(net, [tests])
+    fitted = block_features(net, fits)
+    tested = block_features(net, list(zip(*(torch.split(whole, PART) for whole in tests), strict=True)))
     labels, truth = _labels(fits), _labels([tests])
-    console = Console(stderr=True)
     rows: list[Row] = []
-    for name in track(fitted, "blocks", console=console, disable=not console.is_terminal):
+    for name in progress(fitted, "linear classifiers"):
         linear = _linear_error(fitted[name].means, labels, tested[name].means, truth)
         rows.append({"block": name, "change": tested[name].change, "linear": linear})
     for row, error in zip(rows, [None, *_lesions(net, *tests)], strict=True):
@@ -90,13 +89,16 @@ def _mean(parts: Sequence[Tensor]) -> float | None:
     return float(torch.cat(list(parts)).mean()) if parts else None
 
 
-def _lesions(net: ResNet, images: Tensor, labels: Tensor) -> Iterator[float | None]:
-    """Yield the error in percent with each block in turn left out."""
-    for name, block in blocks_of(net).items():
-        rest = without(block)
-        if rest is None:
-            yield None
-            continue
-        with replaced(net, {name: rest}), torch.no_grad():
-            error = top1_error(net(images), labels)
-        yield error
+@torch.no_grad()
+def _lesions(net: ResNet, images: Tensor, labels: Tensor) -> list[float | None]:
+    """Count the error in percent with each block in turn left out; what comes before it is computed once."""
+    blocks = list(blocks_of(net).values())
+    rests = [without(block) for block in blocks]
+    logits: list[list[Tensor]] = [[] for _ in blocks]
+    for part in progress(torch.split(images, PART), "lesions of one block"):
+        x = net.stem(part)
+        for number, (block, rest) in enumerate(zip(blocks, rests, strict=True)):
+            if rest is not None:
+                logits[number].append(net.head(net.pool(nn.Sequential(rest, *blocks[number + 1 :])(x))))
+            x = block(x)
+    return [top1_error(torch.cat(parts), labels) if parts else None for parts in logits]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from study import network
 from study.data.images import Images
 from study.network import BasicBlock, Projection, ResNet
-from study.probes.batches import evaluation_images, top1_error, training_loss, unseen_batch
+from study.probes.batches import evaluation_images, logits_of, top1_error, training_loss, unseen_batch
 from study.recording.evaluation import Row
 from study.spec import InputError, Spec
 
@@ -27,8 +27,8 @@ def copy(net: ResNet, spec: Spec, images: Images) -> Row:
     tests, labels = evaluation_images(images)
     twice = tuple(2 * count for count in network.architecture(spec.dataset, spec.depth).blocks)
     deep = deeper(net, spec, twice, unseen_batch(spec, images, 1)[0])
+    logits, copied = (logits_of(one.eval(), tests) for one in (net, deep))
     with torch.no_grad():
-        logits, copied = net.eval()(tests), deep.eval()(tests)
         losses = [float(training_loss(deepcopy(one), *unseen_batch(spec, images, 0))) for one in (net, deep)]
     return {
         "depth": 2 * spec.depth - 2,

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
@@ -16,6 +14,7 @@ from study.data.images import Images
 from study.network import ResNet
 from study.probes.places import outputs, places
 from study.recording.evaluation import Row
+from study.recording.progress import progress
 from study.spec import Spec
 
 IMAGES = 1_000  # test images
@@ -34,12 +33,11 @@ def embeddings(net: ResNet, spec: Spec, images: Images) -> list[Row]:
     """
     tests, labels = images.test_batch(0, min(IMAGES, images.test_size))
     names = chosen(list(places(net)))
-    console = Console(stderr=True)
     found = outputs(net.eval(), tests, names)
     return [
         {"block": name, "label": labels.tolist(), "x": points[:, 0].tolist(), "y": points[:, 1].tolist()}
-        for name in track(names, "embeddings", console=console, disable=not console.is_terminal)
-        for points in _embedded(found[name])
+        for name in progress(names, "embeddings")
+        for points in _embedded(found.pop(name))
     ]
 
 
@@ -66,7 +64,7 @@ def embed(features: NDArray[np.float32]) -> Points:
     components = min(COMPONENTS, *features.shape)
     reduced = PCA(components, svd_solver="covariance_eigh" if features.shape[1] < len(features) else "full")
     points = TSNE(perplexity=min(30, len(features) / 4), random_state=SEED, init="pca").fit_transform(
-        reduced.fit_transform(features.astype(np.float64))
+        reduced.fit_transform(features)
     )
     points = points - points.min(0)
     whole: Points = (GRID * points / max(points.max(), 1e-12)).round().astype(np.int64)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
 from study.data.images import Images
 from study.network import ResNet
+from study.probes.batches import logits_of
 from study.recording.evaluation import Row
+from study.recording.progress import progress
 from study.spec import Spec
 
 IMAGES = 250  # training images, uncropped, on which the loss is computed
@@ -35,7 +35,7 @@ def landscape(net: ResNet, spec: Spec, images: Images) -> Row:
     inputs, labels = images.train_batch(0, min(IMAGES, images.train_size))
     weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
     directions = [direction(weights, spec.seed + number) for number in range(2)]
-    loss = slice_through(lambda: float(F.cross_entropy(net(inputs), labels)), weights, directions)
+    loss = slice_through(lambda: float(F.cross_entropy(logits_of(net, inputs), labels)), weights, directions)
     return {"images": len(labels), "reach": REACH, "loss": loss}
 
 
@@ -63,9 +63,8 @@ def slice_through(
     """
     middle = [weight.clone() for weight in weights]
     places = torch.linspace(-REACH, REACH, POINTS).tolist()
-    console = Console(stderr=True)
     rows: list[list[float]] = []
-    for a in track(places, "landscape", console=console, disable=not console.is_terminal):
+    for a in progress(places, "landscape"):
         rows.append([])
         for b in places:
             for weight, at, first, second in zip(weights, middle, *directions, strict=True):

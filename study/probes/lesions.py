@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from random import Random
 
-import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 
 from study.data.images import Images
 from study.network import ResNet
-from study.probes.batches import evaluation_images, top1_error
+from study.probes.batches import evaluation_images, logits_of, top1_error
 from study.probes.places import blocks_of, replaced, without
 from study.recording.evaluation import Row
+from study.recording.progress import progress
 from study.spec import Spec
 
 IMAGES = 1_000  # test images on which the errors are counted
@@ -36,17 +34,15 @@ def lesions(net: ResNet, spec: Spec, images: Images) -> list[Row]:
     net, random = deepcopy(net).eval(), Random(spec.seed)
     tests, labels = (part[:IMAGES] for part in evaluation_images(images))
     rows: list[Row] = [{"change": kind, "count": 0, "error": _error(net, {}, tests, labels)} for kind in CHANGES]
-    console = Console(stderr=True)
     chosen = [choice for kind in CHANGES for choice in _choices(net, kind, random)]
-    for kind, count, change in track(chosen, "lesions", console=console, disable=not console.is_terminal):
+    for kind, count, change in progress(chosen, "lesions"):
         rows.append({"change": kind, "count": count, "error": _error(net, change, tests, labels)})
     return rows
 
 
-@torch.no_grad()
 def _error(net: ResNet, change: Change, tests: Tensor, labels: Tensor) -> float:
     with replaced(net, change):
-        return top1_error(net(tests), labels)
+        return top1_error(logits_of(net, tests), labels)
 
 
 def _choices(net: ResNet, kind: str, random: Random) -> Iterator[tuple[str, int, Change]]:

@@ -7,10 +7,9 @@ import torch
 from study.data.images import Images
 from study.data.sampling import evaluation_shares
 from study.network import ResNet
+from study.probes.batches import PART
 from study.recording.evaluation import Row
 from study.spec import Spec
-
-PART = 500  # images at a time
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from study.network import BasicBlock, Bottleneck, ResNet
+from study.probes.batches import logits_of
 
 Block = BasicBlock | Bottleneck
 
@@ -63,8 +64,8 @@ def watched(modules: Mapping[str, nn.Module], see: Callable[[str, Tensor, Tensor
 @torch.no_grad()
 def outputs(net: ResNet, images: Tensor, names: list[str]) -> dict[str, Tensor]:
     """What a network computes at some places: (N, C, H, W) each."""
-    found: dict[str, Tensor] = {}
+    found: dict[str, list[Tensor]] = {name: [] for name in names}
     modules = places(net)
-    with watched({name: modules[name] for name in names}, lambda name, _, output: found.update({name: output})):
-        net(images)
-    return found
+    with watched({name: modules[name] for name in names}, lambda name, _, output: found[name].append(output)):
+        logits_of(net, images)
+    return {name: torch.cat(parts) for name, parts in found.items()}

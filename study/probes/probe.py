@@ -105,7 +105,8 @@ def _subject(folder: Path, data: Path) -> Subject:
     record = _record(folder)
     images = _images(record, data)
     net, step = load_checkpoint(record.spec, record.checkpoint)
-    return Subject(record, net.to(images.crops.device), step, images, weights_sha256(net))
+    net.to(images.crops.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Subject(record, net, step, images, weights_sha256(net))
 
 
 def _compare(subject: Subject, other: Subject) -> None:

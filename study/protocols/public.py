@@ -22,6 +22,7 @@ from study.data.images import Arrays, Border, Images
 from study.data.interface import Ints
 from study.data.sampling import evaluation_shares
 from study.machine.device import has_cuda
+from study.probes.batches import PART
 from study.probes.measures import MEASURES
 from study.probes.responses import layer_responses
 from study.probes.signals import layer_signals
@@ -34,7 +35,6 @@ from study.weights.foreign import Layout, Network, read_foreign
 from study.weights.pretrained import Counted, TrainedResNet
 
 RESPONSE_IMAGES = 1_000  # as of our own runs
-PART = 500  # images at a time
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 

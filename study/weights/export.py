@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from study.data.datasets import dataset_info, load_dataset
 from study.data.images import Arrays
 from study.recipes import recipe_for
+from study.recording.progress import progress
 from study.recording.record import Record
 from study.spec import InputError, Spec, check_choice
 from study.weights.card import card
@@ -30,7 +29,6 @@ from study.weights.pretrained import CARD, CONFIG, Config, Counted, TrainedResNe
 Dtype = Literal["float32", "bfloat16", "float16"]
 CHECKED_IMAGES = 100  # whose outputs are compared after writing
 TOLERANCE = 1e-4  # of logits, between torch and another runtime
-PART = 500  # test images at a time
 COVARIATES = ("commit", "dirty", "device", "world_size", "per_device_batch", "precision", "step_path")
 
 
@@ -145,11 +143,10 @@ def _measure(source: Source, data: Path) -> Counted | None:
     assert isinstance(dataset, Arrays)
     images = torch.from_numpy(dataset.test_images).permute(0, 3, 1, 2)
     labels = torch.from_numpy(dataset.test_labels)
-    parts = range(0, len(labels), PART)
-    console = Console(stderr=True)
+    parts = range(0, len(labels), dataset.evaluation_batch)
     wrong = 0
-    for start in track(parts, f"errors of {spec.title}", console=console, disable=not console.is_terminal):
-        part = slice(start, start + PART)
+    for start in progress(parts, f"errors of {spec.title}"):
+        part = slice(start, start + dataset.evaluation_batch)
         wrong += int((logits_of(source, images[part]).argmax(1) != labels[part]).sum())
     return Counted(wrong, len(labels))
 

@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from rich.console import Console
-from rich.progress import track
-
 from study.recording.folders import expand
 from study.recording.lock import Taken
+from study.recording.progress import progress
 from study.recording.record import Record
 from study.recording.wandb.account import check_account, end_client, resolve_mode, wandb_call
 from study.recording.wandb.client import say, set_client_folders
@@ -74,8 +72,7 @@ def sync(records: Sequence[Record], describe: Describe) -> int:
 
         assert wandb.Api(timeout=PATIENCE).default_entity
     outcomes: Counter[str] = Counter()
-    console = Console(stderr=True)
-    for record in track(records, "runs to W&B", console=console, disable=not console.is_terminal, transient=True):
+    for record in progress(records, "runs to W&B"):
         outcome, detail = _sync(record, describe)
         outcomes[outcome] += 1
         print(f"{record.folder.name}: {outcome}{detail and f', {detail}'}", flush=True)
