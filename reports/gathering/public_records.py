@@ -16,7 +16,14 @@ from study.recording.evaluation import Row
 from study.spec import InputError, Spec, title
 
 MEASURED = "python -m study test FILE --like=cifar10-56-A --commit=COMMIT --out=DIR"
-LATER_PARTS = ("lesions", "mistakes", "filters", "embeddings", "landscape")  # records up to 2026-11-30 lack them
+LATER_PARTS = (
+    "lesions",
+    "mistakes",
+    "filters",
+    "embeddings",
+    "landscape",
+    "similarity",
+)  # records up to 2026-11-30 lack them
 TEXTS = ("repository", "protocol", "border", "file", "sha256", "measured", "torch")
 
 

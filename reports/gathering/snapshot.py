@@ -50,7 +50,6 @@ class Snapshot(ProbeTables):
         runs: A row per run, whether it counts or not.
         history: A row per run and evaluation.
         responses: A row per run and layer (Fig. 7).
-        similarity: How alike the blocks of two runs represent the images.
         along: What `--signals` recorded along the training.
         public: What was measured of networks that others published.
     """
@@ -58,7 +57,6 @@ class Snapshot(ProbeTables):
     runs: pd.DataFrame
     history: pd.DataFrame
     responses: pd.DataFrame
-    similarity: pd.DataFrame = field(default_factory=partial(no_probes, "similarity"), kw_only=True)
     along: pd.DataFrame = field(default_factory=partial(no_probes, "along"), kw_only=True)
     public: Public = field(default_factory=Public, kw_only=True)
 

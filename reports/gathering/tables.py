@@ -111,6 +111,7 @@ class ProbeTables:
         signals: What the layers do with a batch.
         blocks: What each block contributes.
         deeper: How close a deeper network comes that copies it.
+        similarity: How alike the blocks of two networks represent the images.
         lesions, mistakes, filters, embeddings, landscape: As the parts of `study probe` are called.
     """
 
@@ -122,6 +123,7 @@ class ProbeTables:
     filters: pd.DataFrame = field(default_factory=partial(no_probes, "filters"))
     embeddings: pd.DataFrame = field(default_factory=partial(no_probes, "embeddings"))
     landscape: pd.DataFrame = field(default_factory=partial(no_probes, "landscape"))
+    similarity: pd.DataFrame = field(default_factory=partial(no_probes, "similarity"))
 
 
 PUBLIC_PROBES = tuple(each.name for each in fields(ProbeTables))  # what is measured of networks that others published

@@ -20,9 +20,14 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "--recalibrate", action="store_true", help="recompute the batch-norm statistics on training images first"
     )
-    parser.add_argument("--like", help="the CIFAR-10 network of files that others published, as in cifar10-56-A")
+    parser.add_argument(
+        "--like",
+        help="the CIFAR-10 network of files that others published, as in cifar10-56-A; or one for each, with commas",
+    )
     parser.add_argument("--commit", help="with --like: the commit of the repository that they come from")
-    parser.add_argument("--out", type=Path, help="with --like: measure the training images too, and write records here")
+    parser.add_argument(
+        "--out", type=Path, help="with --like: measure all that is compared with the paper, and write records here"
+    )
     add_options(parser, ["data"])
     parser.set_defaults(run=run)
 

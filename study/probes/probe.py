@@ -13,13 +13,11 @@ from rich.console import Console
 
 from study.data.datasets import dataset_info, load_in_memory
 from study.data.images import Arrays, Images
-from study.data.sampling import evaluation_shares
 from study.machine.device import has_cuda
 from study.network import ResNet, architecture
 from study.probes.display import show
 from study.probes.measures import MEASURES
-from study.probes.places import places
-from study.probes.similarity import BATCH, similarity
+from study.probes.similarity import COMPARED, SIMILARITY, compared
 from study.recipes import Recipe, recipe_for
 from study.recording.evaluation import Row
 from study.recording.files import write_json
@@ -30,9 +28,6 @@ from study.spec import InputError, Spec
 from study.sweeps.about import about
 from study.weights.checkpoint import check_images, load_checkpoint
 from study.weights.digest import weights_sha256
-
-SIMILARITY = "similarity"  # of every two of the given networks, and of each with itself
-COMPARED = 1_000  # test images on which networks are compared
 
 
 @dataclass(frozen=True)
@@ -113,22 +108,12 @@ def _compare(subject: Subject, other: Subject) -> None:
     """Add the similarity of two networks to the record of the first, unless it is there or their images differ."""
     kept = subject.found().get(SIMILARITY, [])
     same_images = subject.record.provenance()["data_fingerprint"] == other.record.provenance()["data_fingerprint"]
-    if not same_images or any(row["weights_sha256"] == other.weights for row in kept):
+    named = {"with": other.spec.name, "weights_sha256": other.weights}
+    if not same_images or any(named.items() <= row.items() for row in kept):
         return
     _say(f"{subject.spec.name} and {other.spec.name}: {SIMILARITY}")
-    count = min(COMPARED, subject.images.test_size)
-    shares = evaluation_shares(count, BATCH, 0, 1)
-    batches = ((subject.images.test_batch(*share)[0], other.images.test_batch(*share)[0]) for share in shares)
-    values = similarity(subject.net.eval(), other.net.eval(), batches)
-    row = {
-        "with": other.spec.name,
-        "weights_sha256": other.weights,
-        "images": count,
-        "blocks": list(places(subject.net)),
-        "others": list(places(other.net)),
-        "cka": [[round(value, 4) for value in line] for line in values],
-    }
-    subject.keep(SIMILARITY, [*kept, row])
+    tests, theirs = (one.images.test_batch(0, min(COMPARED, one.images.test_size))[0] for one in (subject, other))
+    subject.keep(SIMILARITY, [*kept, named | compared(subject.net, other.net, tests, theirs)])
 
 
 def _record(folder: Path) -> Record:

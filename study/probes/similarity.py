@@ -13,8 +13,27 @@ from torch import Tensor
 
 from study.network import ResNet
 from study.probes.places import places, watched
+from study.recording.evaluation import Row
 
+SIMILARITY = "similarity"  # of every two of the given networks, and of each with itself
+COMPARED = 1_000  # test images on which networks are compared
 BATCH = 250  # images whose kernels are in memory at a time: 0.25 MB for each place of each network
+
+
+def compared(first: ResNet, second: ResNet, images: Tensor, theirs: Tensor) -> Row:
+    """Compare two networks on the same images as each of them expects them: (N, C, H, W).
+
+    Returns:
+        images: N. blocks, others: the names of the places of the first and the second. cka: see `similarity`.
+    """
+    batches = zip(torch.split(images, BATCH), torch.split(theirs, BATCH), strict=True)
+    values = similarity(first.eval(), second.eval(), batches)
+    return {
+        "images": len(images),
+        "blocks": list(places(first)),
+        "others": list(places(second)),
+        "cka": [[round(value, 4) for value in line] for line in values],
+    }
 
 
 def similarity(first: ResNet, second: ResNet, batches: Iterable[tuple[Tensor, Tensor]]) -> list[list[float]]:

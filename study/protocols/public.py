@@ -7,9 +7,11 @@ responses of Fig. 7, what each block contributes. None of it needs training, and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,11 +28,13 @@ from study.probes.batches import PART
 from study.probes.measures import MEASURES
 from study.probes.responses import layer_responses
 from study.probes.signals import layer_signals
+from study.probes.similarity import COMPARED, SIMILARITY, compared
 from study.recipes import recipe_for
 from study.recording.evaluation import Row
-from study.recording.files import now, write_json
+from study.recording.files import Unreadable, now, read_json, write_json
 from study.recording.version import commit as our_commit
-from study.spec import InputError, Spec
+from study.spec import InputError, Spec, title
+from study.weights.digest import weights_sha256
 from study.weights.foreign import Layout, Network, read_foreign
 from study.weights.pretrained import Counted, TrainedResNet
 
@@ -38,12 +42,29 @@ RESPONSE_IMAGES = 1_000  # as of our own runs
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 
+@dataclass(frozen=True)
+class Tested:
+    """A network that others trained, what was measured of it, and the test images as it expects them."""
+
+    record: Row
+    net: TrainedResNet
+    images: Tensor
+
+    @property
+    def name(self) -> str:
+        """As the report calls it: ``a-martyn/resnet plain-20``."""
+        return f"{self.record['repository']} {title(*(self.record[key] for key in ('dataset', 'depth', 'shortcut')))}"
+
+
 def measure_public(paths: Sequence[Path], like: str, commit: str | None, data: Path, out: Path | None) -> int:
     """Test files of networks that others trained, print the errors, and write a record of each.
 
+    A record also has the similarity of its network with itself and with those of the files after it. What a record of
+    the same file has already is not measured again.
+
     Args:
-        paths: Files of state dicts, all of one network.
-        like: The network: ``cifar10-56-A``.
+        paths: Files of state dicts.
+        like: The network that they hold, or one for each, with commas: ``cifar10-56-none,cifar10-56-A``.
         commit: Of the repository that the files come from; recorded.
         data: The folder that holds the data sets.
         out: The folder of the records, one JSON file each; None writes none and counts test errors only.
@@ -54,16 +75,47 @@ def measure_public(paths: Sequence[Path], like: str, commit: str | None, data: P
     Raises:
         InputError: a file is of no known layout, holds another network, or `out` cannot be written.
     """
-    network = Network.parse(like)
-    arrays = load_in_memory(network.dataset, data)
-    for path in paths:
-        record = measure_file(path, network, arrays, commit, is_whole=out is not None)
-        if out is not None:
-            _write(out, f"{record['repository'].replace('/', '+')}-{like}.json", record)
+    networks = _networks(like, len(paths))
+    measure_files(paths, networks, load_in_memory(networks[0].dataset, data), commit, out)
     return 0
 
 
-def measure_file(path: Path, network: Network, arrays: Arrays, commit: str | None, is_whole: bool) -> Row:
+def measure_files(
+    paths: Sequence[Path], networks: Sequence[Network], arrays: Arrays, commit: str | None, out: Path | None
+) -> list[Tested]:
+    """Do so with the networks and the images at hand."""
+    tested = [measure_file(path, network, arrays, commit, out) for path, network in zip(paths, networks, strict=True)]
+    if out is not None:
+        for number, one in enumerate(tested):
+            _compare(one, tested[number:])
+            _write(out, one.record)
+    return tested
+
+
+def _networks(like: str, files: int) -> list[Network]:
+    """The network of each file.
+
+    Raises:
+        InputError: one is none, they are of several data sets, or there are not as many as files.
+    """
+    networks = [Network.parse(name) for name in like.split(",")]
+    if len({network.dataset for network in networks}) > 1:
+        raise InputError(f"--like={like} names networks of several data sets; test those of each in a call of its own")
+    if len(networks) not in (1, files):
+        raise InputError(f"--like={like} names {len(networks)} networks for {files} files; give one, or one for each")
+    return networks if len(networks) == files else networks * files
+
+
+def _compare(one: Tested, others: Sequence[Tested]) -> None:
+    """Add the similarity of a network with others to its record, unless it is there."""
+    rows = one.record.setdefault(SIMILARITY, [])
+    for other in others:
+        named = {"with": other.name, "weights_sha256": weights_sha256(other.net)}
+        if not any(named.items() <= row.items() for row in rows):
+            rows.append(named | compared(one.net, other.net, one.images, other.images))
+
+
+def measure_file(path: Path, network: Network, arrays: Arrays, commit: str | None, out: Path | None) -> Tested:
     """Test one file of a network that others trained, and print its test errors.
 
     Args:
@@ -71,13 +123,10 @@ def measure_file(path: Path, network: Network, arrays: Arrays, commit: str | Non
         network: Which network it is said to hold.
         arrays: The images.
         commit: Of the repository that it comes from.
-        is_whole: Whether `measure` adds what it measures.
-
-    Returns:
-        The record: which file it is, and what was measured.
+        out: The folder of records, into which one of all that `measure` measures is written; None writes none.
 
     Raises:
-        InputError: the file is of no known layout, or holds another network.
+        InputError: the file is of no known layout, or holds another network; or `out` cannot be written.
     """
     device = torch.device("cuda" if has_cuda() else "cpu")
     spec = Spec(network.dataset, network.depth, network.shortcut)  # type: ignore[arg-type]
@@ -87,8 +136,12 @@ def measure_file(path: Path, network: Network, arrays: Arrays, commit: str | Non
     tested = count_errors(net, _test(images), images.test_size)
     print(f"{path}: {network.title} of {layout.repository}: {tested.wrong:,} of {tested.seen:,} test images wrong")
     record = _describe(path, network, layout, commit) | {"test": asdict(tested)}
-    used = layout.trained_on(arrays) if layout.trained_on else None
-    return record | measure(net, spec, images, used) if is_whole else record
+    if out is not None:
+        kept = _kept(out, record)
+        used = layout.trained_on(arrays) if layout.trained_on else None
+        record |= kept | measure(net, spec, images, used, kept)
+        _write(out, record)
+    return Tested(record, net, images.test_batch(0, min(COMPARED, images.test_size))[0])
 
 
 def _describe(path: Path, network: Network, layout: Layout, commit: str | None) -> Row:
@@ -108,7 +161,9 @@ def _describe(path: Path, network: Network, layout: Layout, commit: str | None) 
     }
 
 
-def measure(net: TrainedResNet, spec: Spec, images: Images, used: Ints | None = None) -> Row:
+def measure(
+    net: TrainedResNet, spec: Spec, images: Images, used: Ints | None = None, kept: Mapping[str, Any] | None = None
+) -> Row:
     """Measure a network beyond its test errors.
 
     Args:
@@ -116,26 +171,50 @@ def measure(net: TrainedResNet, spec: Spec, images: Images, used: Ints | None = 
         spec: The cell with whose recipe images are cropped and flipped.
         images: The images as the network expects them.
         used: The numbers of the images that it was trained on; None for all. The others would be further test images.
+        kept: What was measured of it before, and is not measured again.
 
     Returns:
         Errors on the training images, as they are and with crops and flips; responses (Fig. 7); what the layers and the
         blocks do, as `study.probes` measures it.
     """
     numbers = np.arange(images.train_size) if used is None else used
-    responses = layer_responses(net.eval(), images.test_batch(0, min(RESPONSE_IMAGES, images.test_size))[0])
-    return {
-        "train": asdict(count_errors(net, _train(images, numbers), len(numbers))),
-        "train_augmented": asdict(count_errors(net, _augmented(images, spec.seed, numbers), len(numbers))),
-        "responses": {"layers": list(responses), "std": list(responses.values())},
-        "signals": layer_signals(net, *images.batch(spec.seed, 0)),  # of the trained network alone
-        **{part: measure(net, spec, images) for part, measure in MEASURES.items() if part != "signals"},
+    parts: dict[str, Callable[[], Any]] = {
+        "train": lambda: asdict(count_errors(net, _train(images, numbers), len(numbers))),
+        "train_augmented": lambda: asdict(count_errors(net, _augmented(images, spec.seed, numbers), len(numbers))),
+        "responses": lambda: _responses(net, images),
+        **{part: partial(measure, net, spec, images) for part, measure in MEASURES.items()},
+        "signals": lambda: layer_signals(net, *images.batch(spec.seed, 0)),  # of the trained network alone
     }
+    return {name: part() for name, part in parts.items() if name not in (kept or {})}
 
 
-def _write(out: Path, name: str, record: Row) -> None:
+def _responses(net: TrainedResNet, images: Images) -> Row:
+    found = layer_responses(net.eval(), images.test_batch(0, min(RESPONSE_IMAGES, images.test_size))[0])
+    return {"layers": list(found), "std": list(found.values())}
+
+
+def _path(out: Path, record: Row) -> Path:
+    network = "-".join(str(record[key]) for key in ("dataset", "depth", "shortcut"))
+    return out / f"{record['repository'].replace('/', '+')}-{network}.json"
+
+
+def _kept(out: Path, record: Row) -> Row:
+    """What a folder has of the same file.
+
+    Raises:
+        InputError: it has something else in the place of a record.
+    """
+    try:
+        found = read_json(_path(out, record)) or {}
+    except Unreadable as error:
+        raise InputError(f"{out}: {error}; move it away") from None
+    return found if found.get("sha256") == record["sha256"] else {}
+
+
+def _write(out: Path, record: Row) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / name, record, indent=None)
+        write_json(_path(out, record), record, indent=None)
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}); give another folder with --out=DIR") from None
 

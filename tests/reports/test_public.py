@@ -30,7 +30,7 @@ from reports.tables.cifar import table6
 from reports.tables.public import differences, effect_table, public_table, within
 from reports.tables.table import Table, text
 from study.data.images import Arrays
-from study.protocols.public import measure_file
+from study.protocols.public import measure_files
 from study.weights.foreign import Network
 from tests.fixtures.make_images import read_cifar10
 from tests.support import ROOT, SNAPSHOT, refusal
@@ -52,11 +52,12 @@ Record = dict[str, Any]
 @pytest.fixture(scope="module")
 def measured(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> Record:
     """The record of a synthetic file of a-martyn's layout, by the real measurement on 500 images."""
-    path = tmp_path_factory.mktemp("theirs") / "resnet.pt"
-    torch.save(in_their_words(MARTYN, theirs(MARTYN, "A")), path)
+    folder = tmp_path_factory.mktemp("theirs")
+    torch.save(in_their_words(MARTYN, theirs(MARTYN, "A")), folder / "resnet.pt")
     arrays: Arrays = read_cifar10(synthetic)
-    record = measure_file(path, Network.parse(f"cifar10-{DEPTH}-A"), arrays, "a977915", is_whole=True)
-    return dict(json.loads(json.dumps(record)))
+    measure_files([folder / "resnet.pt"], [Network("cifar10", DEPTH, "A")], arrays, "a977915", folder)
+    record: Record = json.loads((folder / f"a-martyn+resnet-cifar10-{DEPTH}-A.json").read_text())
+    return record
 
 
 def write(folder: Path, record: Record, name: str = "") -> Path:
@@ -114,6 +115,8 @@ def test_a_measured_network_is_gathered_beside_the_runs(
     assert found.signals["gradient"].tolist() == [row["gradient"] for row in measured["signals"]]
     assert found.blocks["linear"].tolist() == [row["linear"] for row in measured["blocks"]]
     assert found.deeper["copy_error"].tolist() == [measured["copy"]["copy_error"]]
+    assert set(found.similarity["other"]) == {network["run"]}
+    assert found.similarity["cka"].iloc[1] == measured["similarity"][0]["cka"][0][1]
 
 
 def test_gathering_again_keeps_the_others_and_replaces_what_was_measured_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from torch.nn import functional as F
 
 from study.commands import cli
 from study.data.images import Arrays, Images
-from study.protocols.public import _augmented, _train, images_of, measure
+from study.probes.measures import MEASURES
+from study.probes.similarity import similarity
+from study.protocols.public import _augmented, _train, images_of, measure, measure_files
 from study.recipes import recipe_for
 from study.spec import InputError, Spec
 from study.weights.foreign import LAYOUTS, Network, _orders, _stratified, read_foreign
@@ -175,7 +178,12 @@ def test_what_is_no_state_dict_is_refused_in_one_line(tmp_path: Path, cifar10: P
     assert not sprung.exists()
     torch.save({"weight": torch.ones(1)}, path)
     assert "is of no known layout" in refusal(cli.run, "test", str(path), "--like=cifar10-20-A", data)
-    for like, says in (("resnet20", "one looks like cifar10-56-A"), ("cifar10-21-A", "depth 21 is not 6n")):
+    for like, says in (
+        ("resnet20", "one looks like cifar10-56-A"),
+        ("cifar10-21-A", "depth 21 is not 6n"),
+        ("cifar10-20-A,cifar10-56-A", "names 2 networks for 1 files"),
+        ("cifar10-20-A,digits-20-A", "several data sets"),
+    ):
         assert says in refusal(cli.run, "test", str(path), f"--like={like}", data)
 
 
@@ -204,15 +212,17 @@ def test_real_networks_of_every_depth_have_their_published_errors(
     assert found == PUBLISHED[shortcut]
 
 
-def test_errors_on_training_images_are_those_of_a_plain_loop(arrays: Arrays) -> None:
-    few = Arrays(
-        arrays.train_images[:300],
-        arrays.train_labels[:300],
-        arrays.test_images[:100],
-        arrays.test_labels[:100],
-        arrays.peak,
-        arrays.classes,
+def some_of(arrays: Arrays) -> Arrays:
+    """300 training images and 100 test images."""
+    train, test = (
+        (arrays.train_images[:300], arrays.train_labels[:300]),
+        (arrays.test_images[:100], arrays.test_labels[:100]),
     )
+    return Arrays(*train, *test, arrays.peak, arrays.classes)
+
+
+def test_errors_on_training_images_are_those_of_a_plain_loop(arrays: Arrays) -> None:
+    few = some_of(arrays)
     net = TrainedResNet("cifar10", DEPTH, "A")
     preprocess = Preprocess(torch.full((3, 32, 32), 120.0), few.peak, torch.tensor([0.2, 0.3, 0.4])[:, None, None])
     net.make_preprocess = lambda: preprocess
@@ -224,6 +234,40 @@ def test_errors_on_training_images_are_those_of_a_plain_loop(arrays: Arrays) -> 
     expected = int((answers != torch.from_numpy(few.train_labels)).sum())
     assert measured["train"] == {"wrong": expected, "seen": 300} and measured["train_augmented"]["seen"] == 300
     assert len(measured["responses"]["std"]) == DEPTH - 1 == len(measured["signals"])
+
+
+def test_networks_are_compared_and_what_is_on_record_is_not_measured_again(
+    arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two parts only, which take seconds."""
+    few, asked = some_of(arrays), list[str]()
+    for part, measured in list(MEASURES.items()):
+        monkeypatch.delitem(MEASURES, part)
+        if part in ("mistakes", "filters"):
+            counted = lambda *given, p=part, m=measured: (asked.append(p), m(*given))[1]  # noqa: E731
+            monkeypatch.setitem(MEASURES, part, counted)
+    networks, layout = [Network("cifar10", DEPTH, kind) for kind in ("none", "A")], "a-martyn/resnet"
+    paths = [tmp_path / f"{network.shortcut}.pt" for network in networks]
+    for path, network in zip(paths, networks, strict=True):
+        torch.save(in_their_words(layout, theirs(layout, network.shortcut)), path)
+    plain, residual = measure_files(paths, networks, few, None, tmp_path)
+    assert [row["with"] for row in plain.record["similarity"]] == [plain.name, residual.name]
+    assert [row["with"] for row in residual.record["similarity"]] == [residual.name], "each pair once"
+    crossed = similarity(plain.net, residual.net, [(plain.images, residual.images)])
+    np.testing.assert_allclose(plain.record["similarity"][1]["cka"], crossed, atol=1e-4)
+
+    path = tmp_path / f"a-martyn+resnet-cifar10-{DEPTH}-A.json"
+    before = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in before.items() if key not in ("filters", "similarity")}))
+    asked.clear()
+    measure_files(paths[1:], networks[1:], few, None, tmp_path)
+    assert asked == ["filters"] and json.loads(path.read_text()) == before
+    path.write_text(json.dumps(before | {"sha256": "of another file"}))
+    measure_files(paths[1:], networks[1:], few, None, tmp_path)
+    assert asked == ["filters", "mistakes", "filters"], "of another file all is measured"
+    path.write_text("{")
+    with pytest.raises(InputError, match="move it away"):
+        measure_files(paths[1:], networks[1:], few, None, tmp_path)
 
 
 def test_the_border_of_a_crop_is_what_the_training_had(arrays: Arrays) -> None:
