@@ -17,7 +17,7 @@ from study.machine.device import has_cuda
 from study.network import ResNet, architecture
 from study.probes.display import show
 from study.probes.measures import MEASURES
-from study.probes.similarity import COMPARED, SIMILARITY, compared
+from study.probes.similarity import COMPARED, SIMILARITY, compared, with_other
 from study.recipes import Recipe, recipe_for
 from study.recording.evaluation import Row
 from study.recording.files import write_json
@@ -106,14 +106,18 @@ def _subject(folder: Path, data: Path) -> Subject:
 
 def _compare(subject: Subject, other: Subject) -> None:
     """Add the similarity of two networks to the record of the first, unless it is there or their images differ."""
-    kept = subject.found().get(SIMILARITY, [])
-    same_images = subject.record.provenance()["data_fingerprint"] == other.record.provenance()["data_fingerprint"]
-    named = {"with": other.spec.name, "weights_sha256": other.weights}
-    if not same_images or any(named.items() <= row.items() for row in kept):
+    if subject.record.provenance()["data_fingerprint"] != other.record.provenance()["data_fingerprint"]:
         return
-    _say(f"{subject.spec.name} and {other.spec.name}: {SIMILARITY}")
-    tests, theirs = (one.images.test_batch(0, min(COMPARED, one.images.test_size))[0] for one in (subject, other))
-    subject.keep(SIMILARITY, [*kept, named | compared(subject.net, other.net, tests, theirs)])
+
+    def measure() -> Row:
+        _say(f"{subject.spec.name} and {other.spec.name}: {SIMILARITY}")
+        tests, theirs = (one.images.test_batch(0, min(COMPARED, one.images.test_size))[0] for one in (subject, other))
+        return compared(subject.net, other.net, tests, theirs)
+
+    kept = subject.found().get(SIMILARITY, [])
+    named = {"with": other.spec.name, "weights_sha256": other.weights}
+    if (rows := with_other(kept, named, measure)) != kept:
+        subject.keep(SIMILARITY, rows)
 
 
 def _record(folder: Path) -> Record:

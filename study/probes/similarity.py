@@ -6,7 +6,7 @@ batches is the same for batches of any size (Nguyen et al. 2021), and independen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -34,6 +34,20 @@ def compared(first: ResNet, second: ResNet, images: Tensor, theirs: Tensor) -> R
         "others": list(places(second)),
         "cka": [[round(value, 4) for value in line] for line in values],
     }
+
+
+def with_other(rows: Sequence[Row], named: Row, measure: Callable[[], Row]) -> list[Row]:
+    """Add a comparison to those on record, unless it is there.
+
+    Args:
+        rows: What is on record.
+        named: The other network: its name under ``with``, and its weights. A row of the same name with other weights is
+            of a network that has been trained again, and is replaced.
+        measure: Compares the two.
+    """
+    if any(named.items() <= row.items() for row in rows):
+        return list(rows)
+    return [*(row for row in rows if row["with"] != named["with"]), named | measure()]
 
 
 def similarity(first: ResNet, second: ResNet, batches: Iterable[tuple[Tensor, Tensor]]) -> list[list[float]]:

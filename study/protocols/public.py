@@ -28,7 +28,7 @@ from study.probes.batches import PART
 from study.probes.measures import MEASURES
 from study.probes.responses import layer_responses
 from study.probes.signals import layer_signals
-from study.probes.similarity import COMPARED, SIMILARITY, compared
+from study.probes.similarity import COMPARED, SIMILARITY, compared, with_other
 from study.recipes import recipe_for
 from study.recording.evaluation import Row
 from study.recording.files import Unreadable, now, read_json, write_json
@@ -107,12 +107,13 @@ def _networks(like: str, files: int) -> list[Network]:
 
 
 def _compare(one: Tested, others: Sequence[Tested]) -> None:
-    """Add the similarity of a network with others to its record, unless it is there."""
-    rows = one.record.setdefault(SIMILARITY, [])
+    """Add the similarity of a network with others to its record."""
     for other in others:
-        named = {"with": other.name, "weights_sha256": weights_sha256(other.net)}
-        if not any(named.items() <= row.items() for row in rows):
-            rows.append(named | compared(one.net, other.net, one.images, other.images))
+        one.record[SIMILARITY] = with_other(
+            one.record.get(SIMILARITY, []),
+            {"with": other.name, "weights_sha256": weights_sha256(other.net)},
+            partial(compared, one.net, other.net, one.images, other.images),
+        )
 
 
 def measure_file(path: Path, network: Network, arrays: Arrays, commit: str | None, out: Path | None) -> Tested:

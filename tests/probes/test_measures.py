@@ -19,7 +19,7 @@ from study.probes.layers import main_layers, norms, rectified, watch
 from study.probes.lesions import exchanged, lesions, removed
 from study.probes.mistakes import filters, mistakes
 from study.probes.places import places, replaced
-from study.probes.similarity import hsic, kernels, similarity
+from study.probes.similarity import hsic, kernels, similarity, with_other
 from study.recipes import recipe_for
 from study.spec import Spec
 
@@ -80,6 +80,15 @@ def test_similarity_is_of_the_blocks_outputs(net: network.ResNet, images: Images
     with torch.no_grad():
         stem = net.stem(tests).flatten(1).double()
     torch.testing.assert_close(kernels(net, tests)[0], kernel(stem))
+
+
+def test_a_comparison_is_made_once_and_again_if_the_other_network_was_trained_again() -> None:
+    old = [{"with": "a", "weights_sha256": "1", "cka": [[1.0]]}, {"with": "b", "weights_sha256": "1", "cka": [[0.5]]}]
+    assert with_other(old, {"with": "b", "weights_sha256": "1"}, lambda: {"cka": [[0.0]]}) == old
+    rows = with_other(old, {"with": "b", "weights_sha256": "2"}, lambda: {"cka": [[0.7]]})
+    assert rows == [old[0], {"with": "b", "weights_sha256": "2", "cka": [[0.7]]}]
+    same_weights = with_other(old, {"with": "c", "weights_sha256": "1"}, lambda: {"cka": [[0.1]]})
+    assert [row["with"] for row in same_weights] == ["a", "b", "c"], "option A has the weights of a plain network"
 
 
 def test_a_block_that_adds_nothing_can_be_left_out_or_exchanged(images: Images) -> None:
