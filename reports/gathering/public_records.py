@@ -13,17 +13,10 @@ from reports.gathering.probes import probe_tables
 from reports.gathering.public import NETWORK_COLUMNS, SPLITS, Public
 from reports.gathering.tables import PUBLIC_PROBES
 from study.recording.evaluation import Row
+from study.recording.schema import PROBE_PARTS
 from study.spec import InputError, Spec, title
 
 MEASURED = "python -m study test FILE --like=cifar10-56-A --commit=COMMIT --out=DIR"
-LATER_PARTS = (
-    "lesions",
-    "mistakes",
-    "filters",
-    "embeddings",
-    "landscape",
-    "similarity",
-)  # records up to 2026-11-30 lack them
 TEXTS = ("repository", "protocol", "border", "file", "sha256", "measured", "torch")
 
 
@@ -89,10 +82,10 @@ def _check(record: Any) -> None:
 def _tables(records: dict[str, Row]) -> Public:
     probes = {
         name: {
+            **{part: record[part] for part in PROBE_PARTS if part in record},  # those up to 2026-11-30 lack some
             "signals": [{"moment": "now", **row} for row in record["signals"]],
             "blocks": record["blocks"],
             "copy": record["copy"],
-            **{part: record[part] for part in LATER_PARTS if part in record},
         }
         for name, record in records.items()
     }

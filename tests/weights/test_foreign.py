@@ -214,11 +214,8 @@ def test_real_networks_of_every_depth_have_their_published_errors(
 
 def some_of(arrays: Arrays) -> Arrays:
     """300 training images and 100 test images."""
-    train, test = (
-        (arrays.train_images[:300], arrays.train_labels[:300]),
-        (arrays.test_images[:100], arrays.test_labels[:100]),
-    )
-    return Arrays(*train, *test, arrays.peak, arrays.classes)
+    train, test = arrays.train_images[:300], arrays.test_images[:100]
+    return Arrays(train, arrays.train_labels[:300], test, arrays.test_labels[:100], arrays.peak, arrays.classes)
 
 
 def test_errors_on_training_images_are_those_of_a_plain_loop(arrays: Arrays) -> None:
